@@ -1,0 +1,64 @@
+package model
+
+import "net/netip"
+
+// Role is what a node of the fabric does.
+type Role string
+
+// The roles.
+const (
+	RoleHost    Role = "host"    // carries NICs
+	RoleGateway Role = "gateway" // answers for services and for the platform
+	RoleEdge    Role = "edge"    // joins the fabric and the Internet
+)
+
+// Node is a machine of the fabric. It is a resource of Postern's own: Postern.Fabric/nodes.
+type Node struct {
+	Name     string
+	Role     Role
+	Location Location
+	Locator  Locator
+
+	// ServiceLocator is the anycast locator of the region's services and PlatformLocator that of its platform
+	// functions: a gateway's alone.
+	ServiceLocator  Locator
+	PlatformLocator Locator
+
+	// OutboundAddress is the public IPv4 address that default outbound traffic leaves from: an edge's alone.
+	OutboundAddress netip.Addr
+}
+
+// Settings are the cloud's own switches and limits.
+type Settings struct {
+	FabricMTU int // bytes of the largest IPv6 packet that the fabric carries
+
+	// DocumentedRoutes switches ROUTE-13 from what labs observe to what the documentation says: no route of the
+	// user's ever overrides a service endpoint.
+	DocumentedRoutes bool
+
+	// DNSSuffixes of service names; "core.windows.net" by default.
+	StorageSuffix string
+	Tenant        string // GUID of the one tenant
+}
+
+// DefaultSettings are those of a new cloud. The fabric's MTU leaves room for an encapsulated packet of 1500 bytes.
+var DefaultSettings = Settings{
+	FabricMTU:     1600,
+	StorageSuffix: "core.windows.net",
+	Tenant:        "7e57ab1e-0000-4000-8000-000000000001",
+}
+
+// Snapshot is every resource of a cloud at one revision of the store. It is immutable once made.
+type Snapshot struct {
+	Revision                int64
+	Settings                Settings
+	Nodes                   []Node
+	VirtualNetworks         []VirtualNetwork
+	RouteTables             []RouteTable
+	NetworkSecurityGroups   []NetworkSecurityGroup
+	NetworkInterfaces       []NetworkInterface
+	PublicIPAddresses       []PublicIPAddress
+	VirtualMachines         []VirtualMachine
+	ServiceEndpointPolicies []ServiceEndpointPolicy
+	StorageAccounts         []StorageAccount
+}

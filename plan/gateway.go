@@ -1,0 +1,83 @@
+package plan
+
+import (
+	"net/netip"
+
+	"postern/model"
+)
+
+// Gateway is what the service's side must know: which instances it answers for, who may reach them, and whose every
+// fabric address is. It also serves the platform functions of its region.
+type Gateway struct {
+	ServiceLocator  model.Locator     `json:"serviceLocator"`
+	PlatformLocator model.Locator     `json:"platformLocator"`
+	Addresses       []netip.Addr      `json:"addresses"` // public IPv4 addresses to answer on
+	StorageSuffix   string            `json:"storageSuffix"`
+	Tenant          string            `json:"tenant"`
+	Accounts        []Account         `json:"accounts"`
+	Subnets         []Subnet          `json:"subnets"`
+	Machines        []Machine         `json:"machines"`
+	Policies        map[Ref][]string  `json:"policies"` // keys of the account ids that may be reached, sorted
+	Names           map[string]string `json:"names"`    // every account name of every region (lower case) to its public address
+	VirtualNetworks []VirtualNetwork  `json:"virtualNetworks"`
+}
+
+// Account is one service instance of the gateway's region.
+type Account struct {
+	ID                  model.ResourceID  `json:"id"`
+	Name                string            `json:"name"`
+	Address             netip.Addr        `json:"address"`
+	Backend             string            `json:"backend,omitempty"` // host:port; "" for the gateway's own table service
+	Keys                [2]string         `json:"keys"`
+	PublicNetworkAccess bool              `json:"publicNetworkAccess"`
+	NetworkACLs         model.NetworkACLs `json:"networkAcls"`
+}
+
+// Subnet says whose an identity is. A subnet that is gone is not here, so its identity is unknown, and denied (FW-3).
+type Subnet struct {
+	Identity        model.Identity   `json:"identity"`
+	ID              model.ResourceID `json:"id"`
+	VNet            model.ResourceID `json:"vnet"`
+	EnabledServices uint64           `json:"enabledServices"`
+	Policy          Ref              `json:"policy,omitempty"` // "": every account
+}
+
+// Machine is a NIC as the platform functions know it: who asks for a name or a token (ID-1, DNS-1).
+type Machine struct {
+	Subnet      model.Identity   `json:"subnet"`
+	IPv4        netip.Addr       `json:"ipv4"`
+	NIC         model.ResourceID `json:"nic"`
+	VM          model.ResourceID `json:"vm,omitempty"`
+	PrincipalID string           `json:"principalId,omitempty"` // "": no managed identity
+	VNet        model.ResourceID `json:"vnet"`
+}
+
+// VirtualNetwork is what name resolution needs of a VNet.
+type VirtualNetwork struct {
+	ID         model.ResourceID `json:"id"`
+	DNSServers []netip.Addr     `json:"dnsServers,omitempty"`
+}
+
+// Edge is what the join of fabric and Internet must know.
+type Edge struct {
+	OutboundAddress netip.Addr   `json:"outboundAddress"` // default outbound traffic leaves from here
+	NICs            []EgressNIC  `json:"nics"`            // every NIC of the region, by Subnet and IPv4
+	PlatformPool    netip.Prefix `json:"platformPool"`    // the pool of PlatformAddress
+}
+
+// EgressNIC is one NIC as the Internet sees it.
+type EgressNIC struct {
+	Subnet  model.Identity `json:"subnet"`
+	IPv4    netip.Addr     `json:"ipv4"`
+	Locator model.Locator  `json:"locator"` // of its host
+
+	// Public is its instance-level public address, rewritten 1:1 without state; invalid for none.
+	Public netip.Addr `json:"public,omitzero"`
+
+	// PlatformAddress is unique to the NIC within the region's pool. It is the source toward the region's own services
+	// (FW-5), and what default outbound NAT starts from, so that VNets with the same addresses stay apart.
+	PlatformAddress netip.Addr `json:"platformAddress"`
+
+	// Outbound tells whether default outbound access is on.
+	Outbound bool `json:"outbound"`
+}
