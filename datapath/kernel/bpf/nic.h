@@ -1,0 +1,509 @@
+/* The packets of a host's NICs, one step after another: docs/packet.md. */
+#pragma once
+
+#include "fabric.h"
+#include "flow.h"
+#include "judge.h"
+#include "mss.h"
+#include "reply.h"
+
+INLINE bool same_address(const struct place *place, __be32 ipv4, const struct nic *nic)
+{
+	return place->subnet == nic->subnet && ipv4 == nic->ipv4;
+}
+
+/* Where an outgoing packet goes. */
+struct outlet {
+	struct address source, destination;
+	__u32 via;
+	__u8 translated;
+	__u8 reason;
+};
+
+/* Steps 7 and 8. A reason from REASON_MALFORMED on is a denial. */
+static __noinline long choose_outlet(const struct packet *p, const struct nic *nic, const struct node *node, struct outlet *out)
+{
+	struct way way = {};
+	struct place *place;
+	struct directory_key where;
+
+	if (!p || !nic || !node || !out)
+		return REASON_MALFORMED;
+	set_address(&out->source, &node->locator, FUNCTION_NIC, nic->subnet, nic->ipv4);
+	if (is_platform(p->destination)) {
+		if (is_zero(&node->platform))
+			return REASON_NO_NODE;
+		set_address(&out->destination, &node->platform, FUNCTION_PLATFORM, IDENTITY_PLATFORM, p->destination);
+		out->via = IDENTITY_PLATFORM;
+		out->translated = 1;
+		return REASON_PLATFORM;
+	}
+	find_way(nic, node, p, &way);
+	if (way.by_service) {
+		struct item_key key = {.ref = nic->services, .index = way.service.target};
+		struct target *target;
+
+		if (nic->policy) {
+			struct policy_key wanted = {.ref = nic->policy, .address = p->destination};
+
+			if (!bpf_map_lookup_elem(&policies, &wanted))
+				return REASON_ENDPOINT_POLICY;
+		}
+		target = bpf_map_lookup_elem(&targets, &key);
+		if (!target || is_zero(&target->locator))
+			return REASON_NO_NODE;
+		set_address(&out->destination, &target->locator, FUNCTION_SERVICE, target->service, p->destination);
+		out->via = target->service;
+		out->translated = 1;
+		return REASON_SERVICE_ENDPOINT;
+	}
+	if (!way.hop.present)
+		return REASON_NO_ROUTE;
+	out->via = 0;
+	out->translated = 0;
+	where.vnet = way.hop.vnet;
+	switch (way.hop.type) {
+	case NEXT_HOP_NONE:
+		return REASON_ROUTE_NONE;
+	case NEXT_HOP_GATEWAY:
+		return REASON_NO_GATEWAY;
+	case NEXT_HOP_VNET_LOCAL:
+	case NEXT_HOP_VNET_PEERING:
+		where.ipv4 = p->destination;
+		place = bpf_map_lookup_elem(&directory, &where);
+		if (!place)
+			return REASON_NO_SUCH_ADDRESS;
+		set_address(&out->destination, &place->locator, FUNCTION_NIC, place->subnet, p->destination);
+		return REASON_VIRTUAL_NETWORK;
+	case NEXT_HOP_VIRTUAL_APPLIANCE:
+		where.ipv4 = way.hop.address;
+		place = bpf_map_lookup_elem(&directory, &where);
+		if (!place)
+			return REASON_APPLIANCE_UNOWNED;
+		if (!place->forwarding)
+			return REASON_APPLIANCE_NOT_FORWARDING;
+		if (same_address(place, way.hop.address, nic))
+			return REASON_APPLIANCE_LOOP;
+		set_address(&out->destination, &place->locator, FUNCTION_APPLIANCE, place->subnet, way.hop.address);
+		return REASON_APPLIANCE;
+	case NEXT_HOP_INTERNET:
+		if (!(nic->flags & NIC_OUTBOUND))
+			return REASON_NO_OUTBOUND;
+		if (is_zero(&node->egress))
+			return REASON_NO_NODE;
+		set_address(&out->destination, &node->egress,
+			    way.regional ? FUNCTION_REGIONAL_EGRESS : FUNCTION_INTERNET_EGRESS, IDENTITY_NONE, p->destination);
+		return way.regional ? REASON_REGIONAL_EGRESS : REASON_INTERNET;
+	}
+	return REASON_NO_NODE;
+}
+
+/* The second part of step 8: what cannot be translated. */
+INLINE enum reason translatable(struct __sk_buff *skb, const struct packet *p, const struct nic *nic)
+{
+	if (p->source != nic->ipv4)
+		return REASON_FORWARDED_TO_SERVICE;
+	if (p->protocol != PROTOCOL_TCP && p->protocol != PROTOCOL_UDP && p->protocol != PROTOCOL_ICMP)
+		return REASON_UNSUPPORTED_PROTOCOL;
+	if (p->header_length > IPV4_LEN && source_route(skb, p))
+		return REASON_SOURCE_ROUTE;
+	if (p->protocol == PROTOCOL_UDP && p->first && p->checksum == 0)
+		return REASON_UDP_ZERO_CHECKSUM;
+	if (p->protocol == PROTOCOL_ICMP) {
+		if (p->first || p->later)
+			return REASON_UNSUPPORTED_PROTOCOL;
+		if (!p->error && p->icmp_type != 0 && p->icmp_type != 8)
+			return REASON_UNSUPPORTED_PROTOCOL;
+		if (p->error && p->icmp_type != 3 && p->icmp_type != 11 && p->icmp_type != 12)
+			return REASON_UNSUPPORTED_PROTOCOL;
+	}
+	return REASON_NONE;
+}
+
+/* Step 6 for a packet from the VM. */
+INLINE enum reason admit_outgoing(struct __sk_buff *skb, const struct packet *p, const struct nic *nic,
+				  const struct flow *flow, __u64 now)
+{
+	if (p->error)
+		return quotes_known_flow(skb, p, nic->number, false, now) ? REASON_NONE : REASON_UNRELATED_ERROR;
+	if (flow)
+		return REASON_NONE;
+	if (is_platform_dns(p->destination))
+		return nic->flags & NIC_DENY_DNS ? REASON_SECURITY_GROUP : REASON_NONE;
+	if (is_platform_metadata(p->destination))
+		return nic->flags & NIC_DENY_METADATA ? REASON_SECURITY_GROUP : REASON_NONE;
+	if (!list_allows(nic->outgoing[0], p) || !list_allows(nic->outgoing[1], p))
+		return REASON_SECURITY_GROUP;
+	return REASON_NONE;
+}
+
+INLINE int reply(struct __sk_buff *skb, const struct nic *nic, long failed, enum reason reason)
+{
+	count(nic->slot, reason);
+	return failed ? TC_ACT_SHOT : bpf_redirect(nic->ifindex, 0);
+}
+
+static __noinline int judge_outgoing(struct __sk_buff *skb, const struct nic *nic, const struct node *node)
+{
+	struct packet p = {.l3 = ETH_LEN};
+	struct outlet outlet = {};
+	struct flow_key key;
+	struct flow *flow = NULL;
+	__u64 now = bpf_ktime_get_ns();
+	enum reason reason;
+	__u32 added, extra;
+
+	if (!nic || !node)
+		return TC_ACT_SHOT;
+	reason = parse_ipv4(skb, &p, skb->len - ETH_LEN);
+	if (reason)
+		return drop(nic->slot, reason);
+	if (skb->len > ETH_LEN + p.total && bpf_skb_change_tail(skb, ETH_LEN + p.total, 0))
+		return drop(nic->slot, REASON_MALFORMED);
+	if (p.source != nic->ipv4 && (!(nic->flags & NIC_FORWARDING) || unusable(p.source)))
+		return drop(nic->slot, REASON_SOURCE_ADDRESS);
+	if (unusable(p.destination))
+		return drop(nic->slot, REASON_DESTINATION);
+	reason = p.later ? find_fragment(&p, nic->number, false, now) : parse_l4(skb, &p, false);
+	if (reason)
+		return drop(nic->slot, reason);
+	if (!p.later) {
+		set_flow_key(&key, &p, nic->number, false);
+		if (!p.error)
+			flow = find_flow(&key, now);
+		reason = admit_outgoing(skb, &p, nic, flow, now);
+		if (reason)
+			return drop(nic->slot, reason);
+		if (p.first)
+			remember_fragment(&p, nic->number, false, now);
+	}
+
+	long chosen = choose_outlet(&p, nic, node, &outlet);
+
+	if (chosen == REASON_ENDPOINT_POLICY && p.protocol == PROTOCOL_TCP && !p.later && !(p.tcp_flags & TCP_RST))
+		return reply(skb, nic, answer_reset(skb, &p, nic), REASON_ENDPOINT_POLICY);
+	if (chosen >= REASON_MALFORMED)
+		return drop(nic->slot, chosen);
+	if (outlet.translated) {
+		reason = translatable(skb, &p, nic);
+		if (reason)
+			return drop(nic->slot, reason);
+	}
+
+	added = outlet.translated ? 20 : 40;
+	extra = added;
+	if (outlet.translated)
+		extra = 20 + (p.first || p.later ? FRAGMENT_LEN : 0) - (p.header_length - IPV4_LEN);
+	if (segment_length(skb, &p) + extra > node->mtu) {
+		if (p.error || p.later)
+			return drop(nic->slot, REASON_TOO_BIG);
+		return reply(skb, nic, answer_too_big(skb, &p, nic, node->mtu - added), REASON_TOO_BIG);
+	}
+
+	if (!p.later && !p.error) {
+		if (flow && p.protocol == PROTOCOL_TCP && flow->flags & FLOW_VIA_KNOWN && flow->via != outlet.via) {
+			bpf_map_delete_elem(&flows, &key);
+			if (p.tcp_flags & TCP_RST)
+				return drop(nic->slot, REASON_PATH_CHANGED);
+			return reply(skb, nic, answer_reset(skb, &p, nic), REASON_PATH_CHANGED);
+		}
+		if (flow) {
+			refresh_flow(flow, &p, false, now);
+			if (flow->via != outlet.via || !(flow->flags & FLOW_VIA_KNOWN)) {
+				flow->via = outlet.via;
+				flow->flags |= FLOW_VIA_KNOWN;
+			}
+		} else {
+			struct flow fresh = {
+				.last_seen = now,
+				.via = outlet.via,
+				.flags = FLOW_VIA_KNOWN | FLOW_OPENED_BY_VM | tcp_marks(&p, false),
+			};
+
+			bpf_map_update_elem(&flows, &key, &fresh, BPF_ANY);
+		}
+	}
+	if (!p.later && p.protocol == PROTOCOL_TCP && p.tcp_flags & TCP_SYN)
+		clamp_mss(skb, &p, node->mtu - 40 - added);
+
+	if (!outlet.translated) {
+		if (encapsulate(skb, p.tos, p.total, &outlet.source, &outlet.destination))
+			return drop(nic->slot, REASON_MALFORMED);
+	} else {
+		long failed = p.error ? error_to_6(skb, &p, &outlet.source, &outlet.destination)
+				      : translate_to_6(skb, &p, &outlet.source, &outlet.destination);
+
+		if (failed)
+			return drop(nic->slot, failed);
+	}
+	count(nic->slot, chosen);
+	return send(skb, node, &outlet.destination);
+}
+
+/* ---- from the fabric ---- */
+
+INLINE int deliver(struct __sk_buff *skb, const struct nic *nic)
+{
+	count(nic->slot, REASON_DELIVERED);
+	if (nic->flags & NIC_VETH)
+		return bpf_redirect_peer(nic->ifindex, 0);
+	return bpf_redirect(nic->ifindex, 0);
+}
+
+static __noinline int judge_encapsulated(struct __sk_buff *skb, const struct nic *nic, __u32 function, __u32 payload)
+{
+	struct packet p = {.l3 = ETH_LEN + IPV6_LEN};
+	struct ethernet ethernet;
+	enum reason reason;
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!nic)
+		return TC_ACT_SHOT;
+	reason = parse_ipv4(skb, &p, payload);
+	if (reason)
+		return drop(nic->slot, reason);
+	if (function == FUNCTION_NIC && p.destination != nic->ipv4)
+		return drop(nic->slot, REASON_DESTINATION);
+	if (function == FUNCTION_APPLIANCE && !(nic->flags & NIC_FORWARDING))
+		return drop(nic->slot, REASON_APPLIANCE_NOT_FORWARDING);
+	if (unusable(p.source))
+		return drop(nic->slot, REASON_SOURCE_ADDRESS);
+	if (unusable(p.destination))
+		return drop(nic->slot, REASON_DESTINATION);
+	reason = p.later ? find_fragment(&p, nic->number, true, now) : parse_l4(skb, &p, false);
+	if (reason)
+		return drop(nic->slot, reason);
+	if (!p.later) {
+		struct flow_key key;
+
+		set_flow_key(&key, &p, nic->number, true);
+		if (p.error) {
+			if (!quotes_known_flow(skb, &p, nic->number, true, now))
+				return drop(nic->slot, REASON_UNRELATED_ERROR);
+		} else {
+			struct flow *flow = find_flow(&key, now);
+
+			if (flow) {
+				refresh_flow(flow, &p, true, now);
+			} else {
+				struct flow fresh = {.last_seen = now, .flags = tcp_marks(&p, true)};
+
+				if (!list_allows(nic->incoming[0], &p) || !list_allows(nic->incoming[1], &p))
+					return drop(nic->slot, REASON_SECURITY_GROUP);
+				bpf_map_update_elem(&flows, &key, &fresh, BPF_ANY);
+			}
+		}
+		if (p.first)
+			remember_fragment(&p, nic->number, true, now);
+	}
+	if (decapsulate(skb))
+		return drop(nic->slot, REASON_MALFORMED);
+	if (skb->len > ETH_LEN + p.total && bpf_skb_change_tail(skb, ETH_LEN + p.total, 0))
+		return drop(nic->slot, REASON_MALFORMED);
+	set_ethernet(&ethernet, nic, ETH_P_IP);
+	if (bpf_skb_store_bytes(skb, 0, &ethernet, sizeof(ethernet), 0))
+		return drop(nic->slot, REASON_MALFORMED);
+	return deliver(skb, nic);
+}
+
+/* As for errors from the VM. */
+struct error_to_4_scratch {
+	struct {
+		struct icmp icmp;
+		struct ipv6 ip;
+		union quoted quoted;
+	} six;
+	struct {
+		struct ipv4 ip;
+		union quoted quoted;
+	} inner;
+	struct error_frame out;
+	struct {
+		struct address addresses[2];
+		__be32 length, next, type;
+	} old;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct error_to_4_scratch);
+} scratches_to_4 SEC(".maps");
+
+/* An ICMPv6 error toward a NIC: step 5. */
+static __noinline int judge_error(struct __sk_buff *skb, const struct nic *nic, const struct node *node, const struct packet *p,
+				  const struct address *from)
+{
+	struct error_to_4_scratch *scratch;
+	__u32 zero = 0;
+	struct flow_key key = {};
+	struct address own;
+	struct flow *flow;
+	__be32 source = bpf_htonl(0xc0000008); /* 192.0.0.8 */
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!nic || !node || !p || !from)
+		return TC_ACT_SHOT;
+	scratch = bpf_map_lookup_elem(&scratches_to_4, &zero);
+	if (!scratch || p->l4_length < sizeof(scratch->six) ||
+	    bpf_skb_load_bytes(skb, p->l4, &scratch->six, sizeof(scratch->six)))
+		return drop(nic->slot, REASON_MALFORMED);
+	set_address(&own, &node->locator, FUNCTION_NIC, nic->subnet, nic->ipv4);
+	if (!same(&scratch->six.ip.source, &own, sizeof(own)))
+		return drop(nic->slot, REASON_UNRELATED_ERROR);
+	key.nic = nic->number;
+
+	if (scratch->six.ip.next == PROTOCOL_IPV4) {
+		__u32 mtu = bpf_ntohl(scratch->six.icmp.rest);
+
+		if (scratch->six.icmp.type != 2 || p->l4_length < ICMP_LEN + IPV6_LEN + QUOTE_LEN ||
+		    bpf_skb_load_bytes(skb, p->l4 + ICMP_LEN + IPV6_LEN, &scratch->inner, sizeof(scratch->inner)) || scratch->inner.ip.version_length != 0x45)
+			return drop(nic->slot, REASON_UNRELATED_ERROR);
+		key.protocol = scratch->inner.ip.protocol;
+		key.local = scratch->inner.ip.source;
+		key.remote = scratch->inner.ip.destination;
+		if (key.protocol == PROTOCOL_TCP || key.protocol == PROTOCOL_UDP) {
+			key.local_port = scratch->inner.quoted.words[0];
+			key.remote_port = scratch->inner.quoted.words[1];
+		} else if (key.protocol == PROTOCOL_ICMP && (scratch->inner.quoted.bytes[0] == 0 || scratch->inner.quoted.bytes[0] == 8)) {
+			key.local_port = key.remote_port = scratch->inner.quoted.words[2];
+		}
+		if (!find_flow(&key, now))
+			return drop(nic->slot, REASON_UNRELATED_ERROR);
+		if (mtu < 1280)
+			mtu = 1280;
+		mtu -= 40;
+		scratch->out.icmp.type = 3;
+		scratch->out.icmp.code = 4;
+		scratch->out.icmp.rest = bpf_htonl(mtu > 0xffff ? 0xffff : mtu);
+		scratch->out.quoted_ip = scratch->inner.ip;
+		scratch->out.quoted = scratch->inner.quoted;
+		set_ipv4(&scratch->out.ip, 0, IPV4_LEN + ICMP_LEN + QUOTE_LEN, 0, 0x4000, 64, PROTOCOL_ICMP, scratch->inner.ip.destination, scratch->inner.ip.source);
+	} else {
+		struct icmp_meaning meaning;
+		__be32 small[2] = {scratch->six.ip.source.ipv4, scratch->six.ip.destination.ipv4};
+		__u32 length = bpf_ntohs(scratch->six.ip.payload), total = length + IPV4_LEN;
+		__u8 protocol = scratch->six.ip.next;
+		__s64 difference;
+
+		key.local = scratch->six.ip.source.ipv4;
+		key.remote = scratch->six.ip.destination.ipv4;
+		key.protocol = protocol;
+		if (protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP) {
+			key.local_port = scratch->six.quoted.words[0];
+			key.remote_port = scratch->six.quoted.words[1];
+		} else if (protocol == PROTOCOL_ICMPV6 && (scratch->six.quoted.bytes[0] == 128 || scratch->six.quoted.bytes[0] == 129)) {
+			key.protocol = PROTOCOL_ICMP;
+			key.local_port = key.remote_port = scratch->six.quoted.words[2];
+		} else {
+			return drop(nic->slot, REASON_UNRELATED_ERROR);
+		}
+		flow = find_flow(&key, now);
+		if (!flow)
+			return drop(nic->slot, REASON_UNRELATED_ERROR);
+		if ((from->function == FUNCTION_SERVICE || from->function == FUNCTION_PLATFORM) &&
+		    flow->flags & FLOW_VIA_KNOWN && bpf_ntohl(from->identity) == flow->via)
+			source = from->ipv4;
+		if (!icmp_error_to_4(scratch->six.icmp.type, scratch->six.icmp.code, scratch->six.icmp.rest, &meaning))
+			return drop(nic->slot, REASON_UNSUPPORTED_PROTOCOL);
+		scratch->out.quoted = scratch->six.quoted;
+		if (protocol == PROTOCOL_UDP) {
+			difference = bpf_csum_diff((__be32 *)&scratch->six.ip.source, 32, small, 8, 0);
+			fix_quoted_sum(&scratch->out.quoted.words[3], difference, true);
+		} else if (protocol == PROTOCOL_ICMPV6) {
+			__be32 new_type;
+
+			scratch->old.addresses[0] = scratch->six.ip.source;
+			scratch->old.addresses[1] = scratch->six.ip.destination;
+			scratch->old.length = bpf_htonl(length);
+			scratch->old.next = bpf_htonl(PROTOCOL_ICMPV6);
+			scratch->old.type = scratch->out.quoted.longs[0];
+			scratch->out.quoted.bytes[0] = scratch->six.quoted.bytes[0] == 128 ? 8 : 0;
+			new_type = scratch->out.quoted.longs[0];
+			difference = bpf_csum_diff((__be32 *)&scratch->old, sizeof(scratch->old), &new_type, 4, 0);
+			fix_quoted_sum(&scratch->out.quoted.words[1], difference, false);
+		}
+		set_ipv4(&scratch->out.quoted_ip, bpf_ntohl(scratch->six.ip.version_class_flow) >> 20, total, 0, total > 1260 ? 0x4000 : 0,
+			 scratch->six.ip.hop_limit, key.protocol, small[0], small[1]);
+		scratch->out.icmp.type = meaning.type;
+		scratch->out.icmp.code = meaning.code;
+		scratch->out.icmp.rest = meaning.rest;
+		set_ipv4(&scratch->out.ip, p->tos, IPV4_LEN + ICMP_LEN + QUOTE_LEN, 0, 0, p->ttl, PROTOCOL_ICMP, source, nic->ipv4);
+	}
+	set_ethernet(&scratch->out.ethernet, nic, ETH_P_IP);
+	if (bpf_skb_change_proto(skb, bpf_htons(ETH_P_IP), 0) || store_error(skb, &scratch->out))
+		return drop(nic->slot, REASON_MALFORMED);
+	return deliver(skb, nic);
+}
+
+/* TCP, UDP or ICMPv6 toward a NIC: step 4. */
+static __noinline int judge_translated(struct __sk_buff *skb, const struct nic *nic, const struct node *node, const struct ipv6 *header)
+{
+	struct packet p = {.l3 = ETH_LEN, .l4 = ETH_LEN + IPV6_LEN};
+	struct address six[2];
+	__u64 now = bpf_ktime_get_ns();
+	enum reason reason;
+	__u8 next;
+
+	if (!nic || !node || !header)
+		return TC_ACT_SHOT;
+	six[0] = header->source;
+	six[1] = header->destination;
+	p.source = six[0].ipv4;
+	p.destination = six[1].ipv4;
+	p.tos = bpf_ntohl(header->version_class_flow) >> 20;
+	p.ttl = header->hop_limit;
+	p.l4_length = bpf_ntohs(header->payload);
+	next = header->next;
+	if (six[1].function != FUNCTION_NIC)
+		return drop(nic->slot, REASON_NO_SUCH_NIC);
+	if (next == PROTOCOL_FRAGMENT) {
+		struct fragment_header extension;
+		__u16 offset;
+
+		if (p.l4_length < FRAGMENT_LEN || bpf_skb_load_bytes(skb, p.l4, &extension, sizeof(extension)))
+			return drop(nic->slot, REASON_MALFORMED);
+		next = extension.next;
+		offset = bpf_ntohs(extension.offset_more);
+		p.offset = offset & 0xfff8;
+		p.later = p.offset > 0;
+		p.first = !p.later && offset & 1;
+		p.id = bpf_htons(bpf_ntohl(extension.id) & 0xffff);
+		p.fragment = bpf_htons(p.offset / 8 | (offset & 1 ? 0x2000 : 0));
+		p.l4 += FRAGMENT_LEN;
+		p.l4_length -= FRAGMENT_LEN;
+		if (next != PROTOCOL_TCP && next != PROTOCOL_UDP && next != PROTOCOL_ICMPV6)
+			return drop(nic->slot, REASON_EXTENSION_HEADER);
+	}
+	p.protocol = next == PROTOCOL_ICMPV6 ? PROTOCOL_ICMP : next;
+	p.header_length = IPV4_LEN;
+	p.total = IPV4_LEN + p.l4_length;
+	reason = p.later ? find_fragment(&p, nic->number, true, now) : parse_l4(skb, &p, true);
+	if (reason)
+		return drop(nic->slot, reason);
+	if (p.protocol == PROTOCOL_ICMP) {
+		if (p.first || p.later)
+			return drop(nic->slot, REASON_UNSUPPORTED_PROTOCOL);
+		if (p.error)
+			return judge_error(skb, nic, node, &p, &six[0]);
+		if (p.icmp_type != 128 && p.icmp_type != 129)
+			return drop(nic->slot, REASON_UNSUPPORTED_PROTOCOL);
+	}
+	if (!p.later) {
+		struct flow_key key;
+		struct flow *flow;
+
+		set_flow_key(&key, &p, nic->number, true);
+		flow = find_flow(&key, now);
+		if (!flow || !(flow->flags & FLOW_VIA_KNOWN) || flow->via != bpf_ntohl(six[0].identity) ||
+		    (six[0].function != FUNCTION_SERVICE && six[0].function != FUNCTION_PLATFORM))
+			return drop(nic->slot, REASON_UNSOLICITED);
+		refresh_flow(flow, &p, true, now);
+		if (p.first)
+			remember_fragment(&p, nic->number, true, now);
+	}
+	if (translate_to_4(skb, &p, six, nic))
+		return drop(nic->slot, REASON_MALFORMED);
+	return deliver(skb, nic);
+}
