@@ -26,6 +26,10 @@ type Node struct {
 
 	// OutboundAddress is the public IPv4 address that default outbound traffic leaves from: an edge's alone.
 	OutboundAddress netip.Addr
+
+	// PlatformPool is the part of 100.64.0.0/10 that an edge gives platform addresses from, one to each NIC of its
+	// region. The Internet side routes it to this edge.
+	PlatformPool netip.Prefix
 }
 
 // Settings are the cloud's own switches and limits.

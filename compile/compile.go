@@ -1,0 +1,206 @@
+// Package compile turns all resources of a cloud into what each node must know. It is pure and deterministic: the same
+// snapshot and the same service tags give the same plans, byte for byte.
+package compile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"sync"
+
+	"postern/model"
+	"postern/plan"
+	"postern/routes"
+	"postern/servicetag"
+)
+
+// Compiler compiles snapshots. It remembers what depends on the service tags alone, so that a change of resources
+// does not pay for it. It is safe for use from many goroutines.
+type Compiler struct {
+	mu        sync.Mutex // guards what follows
+	catalogue *servicetag.Catalogue
+	regions   map[model.Location]*routes.Region
+}
+
+// Compile makes the plan of every node of a snapshot, by the node's name.
+func (c *Compiler) Compile(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) (map[string]plan.Node, error) {
+	in := index(snapshot, catalogue)
+	in.region = func(location model.Location) (*routes.Region, error) { return c.region(location, catalogue) }
+	if err := in.addSubnets(); err != nil {
+		return nil, err
+	}
+	plans := make(map[string]plan.Node, len(snapshot.Nodes))
+	for i := range snapshot.Nodes {
+		node := &snapshot.Nodes[i]
+		out := plan.Node{
+			Node: node.Name, Role: node.Role, Location: node.Location, Locator: node.Locator,
+			FabricMTU: snapshot.Settings.FabricMTU,
+		}
+		var err error
+		switch node.Role {
+		case model.RoleHost:
+			out.Host, err = in.host(node)
+		case model.RoleGateway:
+			out.Gateway = in.gateway(node)
+		case model.RoleEdge:
+			out.Edge, err = in.edge(node)
+		default:
+			err = fmt.Errorf("unknown role %q: want host, gateway or edge", node.Role)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("compile plan of node %s: %w", node.Name, err)
+		}
+		plans[node.Name] = out
+	}
+	return plans, nil
+}
+
+func (c *Compiler) region(location model.Location, catalogue *servicetag.Catalogue) (*routes.Region, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.catalogue != catalogue {
+		c.catalogue, c.regions = catalogue, map[model.Location]*routes.Region{}
+	}
+	if region, ok := c.regions[location]; ok {
+		return region, nil
+	}
+	region, err := routes.NewRegion(catalogue, location)
+	if err != nil {
+		return nil, fmt.Errorf("service table of region %s: %w", location, err)
+	}
+	c.regions[location] = region
+	return region, nil
+}
+
+// Effective works out the routes of the subnet that a NIC is in: for people and for explain (ROUTE-12, -17, -18).
+func (c *Compiler) Effective(snapshot *model.Snapshot, catalogue *servicetag.Catalogue, nic *model.NetworkInterface) (*routes.Table, error) {
+	in := index(snapshot, catalogue)
+	in.region = func(location model.Location) (*routes.Region, error) { return c.region(location, catalogue) }
+	subnet := in.subnets[nic.Subnet.Key()]
+	if subnet == nil {
+		return nil, fmt.Errorf("routes of NIC %s: its subnet %s is not there", nic.ID, nic.Subnet)
+	}
+	return in.routes(subnet)
+}
+
+// indexed is a snapshot with everything found by its key.
+type indexed struct {
+	*model.Snapshot
+	catalogue *servicetag.Catalogue
+	region    func(model.Location) (*routes.Region, error)
+
+	vnets    map[string]*model.VirtualNetwork
+	subnets  map[string]*subnet
+	tables   map[string]*model.RouteTable
+	groups   map[string]*model.NetworkSecurityGroup
+	publics  map[string]*model.PublicIPAddress
+	policies map[string]*model.ServiceEndpointPolicy
+	machines map[string]*model.VirtualMachine // by NIC
+	asgs     map[string][]*model.NetworkInterface
+	nics     []*model.NetworkInterface // by Number
+}
+
+// subnet is a subnet with what its NICs share.
+type subnet struct {
+	*model.Subnet
+	vnet  *model.VirtualNetwork
+	table *routes.Table
+}
+
+func byKey[T any](list []T, id func(*T) model.ResourceID) map[string]*T {
+	out := make(map[string]*T, len(list))
+	for i := range list {
+		out[id(&list[i]).Key()] = &list[i]
+	}
+	return out
+}
+
+func index(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) *indexed {
+	in := &indexed{
+		Snapshot: snapshot, catalogue: catalogue,
+		vnets:    byKey(snapshot.VirtualNetworks, func(v *model.VirtualNetwork) model.ResourceID { return v.ID }),
+		tables:   byKey(snapshot.RouteTables, func(t *model.RouteTable) model.ResourceID { return t.ID }),
+		groups:   byKey(snapshot.NetworkSecurityGroups, func(g *model.NetworkSecurityGroup) model.ResourceID { return g.ID }),
+		publics:  byKey(snapshot.PublicIPAddresses, func(p *model.PublicIPAddress) model.ResourceID { return p.ID }),
+		policies: byKey(snapshot.ServiceEndpointPolicies, func(p *model.ServiceEndpointPolicy) model.ResourceID { return p.ID }),
+		subnets:  map[string]*subnet{},
+		machines: map[string]*model.VirtualMachine{},
+		asgs:     map[string][]*model.NetworkInterface{},
+	}
+	for i := range snapshot.VirtualNetworks {
+		vnet := &snapshot.VirtualNetworks[i]
+		for j := range vnet.Subnets {
+			in.subnets[vnet.Subnets[j].ID.Key()] = &subnet{Subnet: &vnet.Subnets[j], vnet: vnet}
+		}
+	}
+	for i := range snapshot.VirtualMachines {
+		for _, nic := range snapshot.VirtualMachines[i].NetworkInterfaces {
+			in.machines[nic.Key()] = &snapshot.VirtualMachines[i]
+		}
+	}
+	for i := range snapshot.NetworkInterfaces {
+		nic := &snapshot.NetworkInterfaces[i]
+		in.nics = append(in.nics, nic)
+		for _, group := range nic.ASGs {
+			in.asgs[group.Key()] = append(in.asgs[group.Key()], nic)
+		}
+	}
+	slices.SortFunc(in.nics, func(a, b *model.NetworkInterface) int { return cmp.Compare(a.Number, b.Number) })
+	return in
+}
+
+// addSubnets works out every subnet's routes: once, for all the nodes that have NICs in it.
+func (in *indexed) addSubnets() error {
+	for i := range in.VirtualNetworks {
+		vnet := &in.VirtualNetworks[i]
+		for j := range vnet.Subnets {
+			subnet := in.subnets[vnet.Subnets[j].ID.Key()]
+			table, err := in.routes(subnet)
+			if err != nil {
+				return err
+			}
+			subnet.table = table
+		}
+	}
+	return nil
+}
+
+func (in *indexed) routes(subnet *subnet) (*routes.Table, error) {
+	region, err := in.region(subnet.vnet.Location)
+	if err != nil {
+		return nil, err
+	}
+	return routes.New(routes.Input{
+		VirtualNetwork: subnet.vnet, Subnet: subnet.Subnet, RouteTable: in.tables[subnet.RouteTable.Key()],
+		Peers: in.peers(subnet.vnet), Region: region, DocumentedRoutes: in.Settings.DocumentedRoutes,
+	}), nil
+}
+
+func (in *indexed) peers(vnet *model.VirtualNetwork) []*model.VirtualNetwork {
+	return routes.ConnectedPeers(vnet, func(id model.ResourceID) *model.VirtualNetwork { return in.vnets[id.Key()] })
+}
+
+// nodeOf finds the first node of a role in a region, by name.
+func (in *indexed) nodeOf(role model.Role, location model.Location) *model.Node {
+	var found *model.Node
+	for i := range in.Nodes {
+		node := &in.Nodes[i]
+		if node.Role == role && node.Location == location && (found == nil || node.Name < found.Name) {
+			found = node
+		}
+	}
+	return found
+}
+
+func (in *indexed) locators() map[string]model.Locator {
+	locators := make(map[string]model.Locator, len(in.Nodes))
+	for _, node := range in.Nodes {
+		locators[node.Name] = node.Locator
+	}
+	return locators
+}
+
+// hasOutbound tells whether a NIC has some way out to the Internet (OUT-1, OUT-2).
+func (in *indexed) hasOutbound(nic *model.NetworkInterface, subnet *subnet) bool {
+	return in.public(nic).IsValid() || subnet.DefaultOutboundAccess
+}

@@ -1,0 +1,62 @@
+package compile
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"postern/model"
+	"postern/plan"
+)
+
+// gateway is the plan of one gateway: the instances of its region, and whose every identity is.
+func (in *indexed) gateway(node *model.Node) *plan.Gateway {
+	out := &plan.Gateway{
+		ServiceLocator: node.ServiceLocator, PlatformLocator: node.PlatformLocator,
+		StorageSuffix: in.Settings.StorageSuffix, Tenant: in.Settings.Tenant,
+		Addresses: []netip.Addr{}, Accounts: []plan.Account{}, Subnets: []plan.Subnet{}, Machines: []plan.Machine{},
+		Policies: map[plan.Ref][]string{}, Names: map[string]string{}, VirtualNetworks: []plan.VirtualNetwork{},
+	}
+	for _, account := range in.StorageAccounts {
+		out.Names[strings.ToLower(account.Name)] = account.Address.String()
+		if account.Location != node.Location {
+			continue
+		}
+		out.Addresses = append(out.Addresses, account.Address)
+		out.Accounts = append(out.Accounts, plan.Account{
+			ID: account.ID, Name: account.Name, Address: account.Address, Backend: account.Backend, Keys: account.Keys,
+			PublicNetworkAccess: account.PublicNetworkAccess, NetworkACLs: account.NetworkACLs,
+		})
+	}
+	for i := range in.VirtualNetworks {
+		vnet := &in.VirtualNetworks[i]
+		out.VirtualNetworks = append(out.VirtualNetworks, plan.VirtualNetwork{ID: vnet.ID, DNSServers: vnet.DNSServers})
+		for j := range vnet.Subnets {
+			subnet := in.subnets[vnet.Subnets[j].ID.Key()]
+			entry := plan.Subnet{
+				Identity: subnet.Identity, ID: subnet.ID, VNet: vnet.ID, EnabledServices: subnet.table.EnabledServices(),
+			}
+			if keys, restricted := in.policyKeys(subnet); restricted {
+				entry.Policy = share(out.Policies, "policy", keys)
+			}
+			out.Subnets = append(out.Subnets, entry)
+		}
+	}
+	for _, nic := range in.nics {
+		subnet := in.subnets[nic.Subnet.Key()]
+		if subnet == nil || nic.Location != node.Location {
+			continue
+		}
+		machine := plan.Machine{Subnet: subnet.Identity, IPv4: nic.IPv4, NIC: nic.ID, VNet: subnet.vnet.ID}
+		if vm := in.machines[nic.ID.Key()]; vm != nil {
+			machine.VM, machine.PrincipalID = vm.ID, vm.PrincipalID
+		}
+		out.Machines = append(out.Machines, machine)
+	}
+	slices.SortFunc(out.Addresses, netip.Addr.Compare)
+	slices.SortFunc(out.Accounts, func(a, b plan.Account) int { return cmp.Compare(a.ID.Key(), b.ID.Key()) })
+	slices.SortFunc(out.Subnets, func(a, b plan.Subnet) int { return cmp.Compare(a.Identity, b.Identity) })
+	slices.SortFunc(out.VirtualNetworks, func(a, b plan.VirtualNetwork) int { return cmp.Compare(a.ID.Key(), b.ID.Key()) })
+	return out
+}
