@@ -80,7 +80,9 @@ func FuzzTo6(f *testing.F) {
 		if !ok || len(ip6) != len(six) || ip6.TrafficClass() != ip4.TOS() || ip6.HopLimit() != ip4.TTL() || ip6.Source() != vm6 || ip6.Destination() != sv6 {
 			t.Fatalf("header: %x → %x", in, six)
 		}
-		four, reason := to4(t, six)
+		four, reason := guarded(t, six, 0, func(out []byte) ([]byte, model.Reason) {
+			return To4(out, six, ip4.Source(), ip4.Destination())
+		})
 		if reason != model.ReasonNone {
 			t.Fatalf("the way back is refused: %s\n%x → %x", reason, in, six)
 		}
@@ -138,7 +140,9 @@ func FuzzTo4(f *testing.F) {
 			t.Fatalf("fragment: %x → %x", in, four)
 		}
 		first := fragment == nil || fragment.Offset() == 0
-		six, reason := to6(t, four)
+		six, reason := guarded(t, four, Growth, func(out []byte) ([]byte, model.Reason) {
+			return To6(out, four, ip6.Source(), ip6.Destination())
+		})
 		if next == model.ProtocolUDP && first && packet.UDP(layer4).Checksum() == 0 {
 			return // IPv6 without a checksum is as it is in IPv4, and may then be refused
 		}
