@@ -131,9 +131,9 @@ const (
 	tcpOptionMSSLen      = 4
 )
 
-// ClampMSS lowers every MSS option of a SYN that is above the limit to it, and updates the checksum by the difference, so a
-// wrong one stays wrong. Options are walked from the front; one that cannot be walked ends the walk (docs/packet.md,
-// step 11). The segment must hold its fixed header; options beyond its end are not touched. It tells whether anything
+// ClampMSS lowers the first MSS option of a SYN, if it is above the limit, to it, and updates the checksum by the
+// difference, so a wrong one stays wrong. Options are walked from the front; one that cannot be walked ends the walk
+// (docs/packet.md, step 11). The segment must hold its fixed header; options beyond its end are not touched. It tells whether anything
 // was changed.
 func ClampMSS(tcp []byte, limit uint16) bool {
 	segment := TCP(tcp)
@@ -141,7 +141,6 @@ func ClampMSS(tcp []byte, limit uint16) bool {
 		return false
 	}
 	end := min(segment.DataOffset(), len(tcp))
-	changed := false
 	for i := TCPLen; i < end; {
 		kind := tcp[i]
 		if kind == tcpOptionEnd {
@@ -159,14 +158,15 @@ func ClampMSS(tcp []byte, limit uint16) bool {
 			break
 		}
 		if kind == tcpOptionMSS && length == tcpOptionMSSLen {
-			if mss := binary.BigEndian.Uint16(tcp[i+2:]); mss > limit {
-				replaceWord(tcp, i+2, limit)
-				changed = true
+			if binary.BigEndian.Uint16(tcp[i+2:]) <= limit {
+				return false
 			}
+			replaceWord(tcp, i+2, limit)
+			return true
 		}
 		i += length
 	}
-	return changed
+	return false
 }
 
 // replaceWord writes a 16-bit value at any offset of a TCP segment, odd ones included, and updates the checksum. A byte at

@@ -29,7 +29,6 @@ const Growth = 2 * (packet.IPv6Len - packet.IPv4Len)
 //   - UnsupportedProtocol: none of TCP, UDP, ICMP.
 //   - SourceRoute: an unexpired source route, or options that cannot be walked.
 //   - UDPZeroChecksum: a first fragment of UDP without a checksum, which cannot be computed from a part.
-//   - Malformed: UDP without a checksum whose own length is not that of the payload, so nobody can say what to cover.
 //   - UnsupportedProtocol: a fragment of ICMP (the ICMPv6 checksum covers the length of the whole), and an ICMP type,
 //     code or pointer that ICMPv6 has no word for.
 //   - UnrelatedError: an ICMP error whose quoted packet is not whole up to 8 bytes of payload, is a fragment, or is none
@@ -59,13 +58,8 @@ func RefusalTo6(in []byte) model.Reason {
 	if packet.UnexpiredSourceRoute(ip.Options()) {
 		return model.ReasonSourceRoute
 	}
-	if protocol == model.ProtocolUDP && first && packet.UDP(payload).Checksum() == 0 {
-		if ip.MoreFragments() {
-			return model.ReasonUDPZeroChecksum
-		}
-		if packet.UDP(payload).Length() != len(payload) {
-			return model.ReasonMalformed
-		}
+	if protocol == model.ProtocolUDP && first && ip.MoreFragments() && packet.UDP(payload).Checksum() == 0 {
+		return model.ReasonUDPZeroChecksum
 	}
 	if protocol != model.ProtocolICMP {
 		return model.ReasonNone
@@ -89,7 +83,8 @@ func RefusalTo6(in []byte) model.Reason {
 // To6 translates the IPv4 packet in, whose header and layer-4 header are sound (docs/packet.md, from the VM, steps 3 to
 // 5), and returns out[:n]. Source and destination are the addresses of the result. A reason other than model.ReasonNone
 // means: drop, for that reason, one of RefusalTo6; out is untouched then and the slice nil. Bytes of in behind its total
-// length count for nothing. Out needs a capacity of len(in) + Growth and must not overlap in; too little of it panics.
+// length count for nothing. A UDP checksum that has to be computed covers the whole IP payload; if that is not what the
+// UDP length says, receivers drop the result. Out needs a capacity of len(in) + Growth and must not overlap in; too little of it panics.
 func To6(out, in []byte, source, destination [16]byte) ([]byte, model.Reason) {
 	if reason := RefusalTo6(in); reason != model.ReasonNone {
 		return nil, reason
