@@ -407,6 +407,8 @@ static __noinline int judge_error(struct __sk_buff *skb, const struct nic *nic, 
 			source = from->ipv4;
 		if (!icmp_error_to_4(scratch->six.icmp.type, scratch->six.icmp.code, scratch->six.icmp.rest, &meaning))
 			return drop(nic->slot, REASON_UNSUPPORTED_PROTOCOL);
+		if (bpf_ntohl(scratch->six.ip.version_class_flow) >> 28 != 6 || length < 8 || total > 0xffff)
+			return drop(nic->slot, REASON_UNRELATED_ERROR);
 		scratch->out.quoted = scratch->six.quoted;
 		if (protocol == PROTOCOL_UDP) {
 			difference = bpf_csum_diff((__be32 *)&scratch->six.ip.source, 32, small, 8, 0);

@@ -112,6 +112,7 @@ static __noinline long answer_too_big(struct __sk_buff *skb, const struct packet
 		return -1;
 	if (bpf_skb_load_bytes(skb, p->l3, &out.quoted_ip, IPV4_LEN) || bpf_skb_load_bytes(skb, p->l4, &out.quoted, 8))
 		return -1;
+	out.quoted_ip.version_length = 0x45; /* options are not quoted */
 	set_ethernet(&out.ethernet, nic, ETH_P_IP);
 	set_ipv4(&out.ip, 0, IPV4_LEN + ICMP_LEN + QUOTE_LEN, 0, 0x4000, 64, PROTOCOL_ICMP, p->destination, p->source);
 	out.icmp.type = 3;
