@@ -1,0 +1,90 @@
+package pipeline
+
+import (
+	"net/netip"
+
+	"postern/model"
+)
+
+// Step is what one step of the judging saw. A step that let the packet go on has ReasonNone; the one that ended the way has
+// the verdict's reason.
+type Step struct {
+	Name       string
+	Reason     model.Reason
+	Rule       string // id of the rule that decided, "" where plain protocol sense did
+	Detail     string
+	Candidates []Candidate // of the step "route": the winner first, then the losers, longest prefix first
+}
+
+// Candidate is a route or a service endpoint that the packet's destination matches.
+type Candidate struct {
+	Prefix      netip.Prefix
+	Source      string // model.RouteSource in words; an endpoint's is Default
+	NextHopType string // model.NextHopType in words
+	NextHop     netip.Addr
+	Endpoint    string // "Microsoft.Storage" and its kin; "" for a route
+	Enabled     bool   // the NIC's subnet has the endpoint; true for a route
+	Active      bool   // the winner
+	Rule        string // that made it win or lose
+	Detail      string // why, in words
+}
+
+// Names of steps, as Explain tells them.
+const (
+	stepPlan      = "plan"
+	stepFrame     = "frame"
+	stepARP       = "arp"
+	stepFabric    = "fabric"
+	stepSource    = "source"
+	stepFragment  = "fragment"
+	stepFlow      = "flow"
+	stepSecurity  = "security-group"
+	stepRoute     = "route"
+	stepNextHop   = "next-hop"
+	stepPolicy    = "endpoint-policy"
+	stepTranslate = "translate"
+	stepSize      = "size"
+	stepPath      = "path"
+	stepResult    = "result"
+)
+
+// Explain judges a frame as FromVM does, by the same code, and tells each step (ROUTE-17). It makes no flow, remembers no
+// fragment and counts nothing, so it may be asked about packets that were never sent.
+func (h *Host) Explain(nic uint32, frame []byte) ([]Step, Result) {
+	j := judge{host: h, snapshot: h.current.Load(), out: make([]byte, len(frame)+Headroom), trace: new(trace)}
+	result := j.fromVM(nic, frame)
+	return j.trace.end(result), result
+}
+
+// ExplainFromFabric judges an IPv6 packet as FromFabric does, on the terms of Explain.
+func (h *Host) ExplainFromFabric(packet []byte) ([]Step, Result) {
+	j := judge{host: h, snapshot: h.current.Load(), out: make([]byte, len(packet)+Headroom), trace: new(trace)}
+	result := j.fromFabric(packet)
+	return j.trace.end(result), result
+}
+
+// trace collects steps. Its methods take what they need by value or only read it: what they kept would have to live
+// beyond the judging, and every packet would pay for that.
+type trace struct{ steps []Step }
+
+func (t *trace) add(name, rule, detail string) {
+	t.steps = append(t.steps, Step{Name: name, Rule: rule, Detail: detail})
+}
+
+// denied marks the step that ended the way: the last one told, if it has that name.
+func (t *trace) denied(name string, reason model.Reason) {
+	if len(t.steps) == 0 || t.steps[len(t.steps)-1].Name != name {
+		t.add(name, reason.Rule(), reason.String())
+	}
+	last := &t.steps[len(t.steps)-1]
+	last.Reason = reason
+	if last.Rule == "" {
+		last.Rule = reason.Rule()
+	}
+}
+
+func (t *trace) end(result Result) []Step {
+	t.steps = append(t.steps, Step{Name: stepResult, Reason: result.Verdict.Reason, Rule: result.Verdict.Reason.Rule(),
+		Detail: result.Verdict.Action.String() + ": " + result.Verdict.Reason.String()})
+	return t.steps
+}
