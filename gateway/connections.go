@@ -1,0 +1,222 @@
+package gateway
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Resetter is a connection that can end with a TCP reset. *net.TCPConn does it by SetLinger(0); a listener of another
+// stack wraps its connections to offer this (for gVisor: tcpip.Endpoint.Abort), else they are closed the usual way,
+// which sends what is buffered first.
+type Resetter interface {
+	// Reset closes the connection with a TCP reset and drops what is buffered.
+	Reset() error
+}
+
+// lingerer is what *net.TCPConn offers.
+type lingerer interface{ SetLinger(seconds int) error }
+
+// admission is one account that a connection may use, and what said so.
+type admission struct {
+	snapshot *Snapshot // that judged
+	caller   Caller
+	decision Decision
+	service  string // of the request that asked first
+}
+
+// connection is an accepted connection. It remembers which accounts it was admitted to, so that Apply can ask again.
+type connection struct {
+	net.Conn
+	registry    *registry
+	local, peer netip.AddrPort
+	since       time.Time
+	stall       time.Duration // how long one Write may wait for the client
+
+	closing sync.Once
+	closed  error
+
+	mu       sync.Mutex
+	admitted map[string]admission // by account
+	revoked  bool
+	cancel   func() // ends the requests under way; nil before the first
+}
+
+// registry is every open connection.
+type registry struct {
+	mu   sync.Mutex
+	open map[*connection]struct{}
+}
+
+// accept wraps a new connection and registers it.
+func (r *registry) accept(conn net.Conn, stall time.Duration) *connection {
+	c := &connection{
+		Conn: conn, registry: r, local: addressOf(conn.LocalAddr()), peer: addressOf(conn.RemoteAddr()),
+		since: time.Now(), stall: stall,
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.open == nil {
+		r.open = make(map[*connection]struct{})
+	}
+	r.open[c] = struct{}{}
+	return c
+}
+
+// all is the open connections at this moment.
+func (r *registry) all() []*connection {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	connections := make([]*connection, 0, len(r.open))
+	for c := range r.open {
+		connections = append(connections, c)
+	}
+	return connections
+}
+
+func (r *registry) len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.open)
+}
+
+// Write bounds how long a client that reads nothing holds the gateway.
+func (c *connection) Write(p []byte) (int, error) {
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// Close closes and forgets the connection. Only the first call, of this or of reset, does something.
+func (c *connection) Close() error {
+	c.closing.Do(func() {
+		c.forget()
+		c.closed = c.Conn.Close()
+	})
+	return c.closed
+}
+
+// CloseWrite half-closes, where the connection can: net/http does so before it drops a client that still sends, since a
+// plain close would make the kernel reset the connection and with it the answer.
+func (c *connection) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// reset closes the connection with a TCP reset, where the connection can.
+func (c *connection) reset() {
+	c.closing.Do(func() {
+		c.forget()
+		if resetter, ok := c.Conn.(Resetter); ok {
+			c.closed = resetter.Reset()
+			return
+		}
+		if l, ok := c.Conn.(lingerer); ok {
+			// Where it fails the connection is gone already, or closes without the reset: closed it is in any case.
+			_ = l.SetLinger(0)
+		}
+		c.closed = c.Conn.Close()
+	})
+}
+
+// forget leaves the registry and cancels the requests under way, so that none goes on to a backend.
+func (c *connection) forget() {
+	c.registry.mu.Lock()
+	delete(c.registry.open, c)
+	c.registry.mu.Unlock()
+	c.mu.Lock()
+	cancel := c.cancel
+	c.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+}
+
+// context is the parent of every request's context; it ends with the connection.
+func (c *connection) context(parent context.Context) context.Context {
+	ctx, cancel := context.WithCancel(parent)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancel = cancel
+	return context.WithValue(ctx, connectionKey{}, c)
+}
+
+// known is the admission to an account if it was judged by this very snapshot.
+func (c *connection) known(snapshot *Snapshot, account string) (admission, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a, ok := c.admitted[account]
+	return a, ok && a.snapshot == snapshot && !c.revoked
+}
+
+// remember registers an admission. It answers false where the connection was revoked meanwhile.
+func (c *connection) remember(account string, a admission) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.revoked {
+		return false
+	}
+	if c.admitted == nil {
+		c.admitted = make(map[string]admission, 1)
+	}
+	c.admitted[account] = a
+	return true
+}
+
+// isRevoked tells whether a change of rules closed the connection.
+func (c *connection) isRevoked() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.revoked
+}
+
+// revocation is an account that a connection may use no longer.
+type revocation struct {
+	connection *connection
+	account    string
+	was        admission
+	now        Decision
+}
+
+// rejudge asks again for every account that the connection was admitted to. Where one is refused now, the connection is
+// marked, so that it admits nothing more, and all that is refused is answered: the caller shall reset it.
+func (c *connection) rejudge(snapshot *Snapshot) []revocation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.revoked || len(c.admitted) == 0 {
+		return nil
+	}
+	caller := Identify(snapshot, c.local, c.peer)
+	var revoked []revocation
+	for account, was := range c.admitted {
+		decision := Judge(snapshot, caller, account)
+		if !decision.Allow {
+			revoked = append(revoked, revocation{connection: c, account: account, was: was, now: decision})
+			continue
+		}
+		was.snapshot, was.caller, was.decision = snapshot, caller, decision
+		c.admitted[account] = was
+	}
+	c.revoked = len(revoked) > 0
+	return revoked
+}
+
+// addressOf reads IP and port of a net.Addr; zero where it has none.
+func addressOf(address net.Addr) netip.AddrPort {
+	if a, ok := address.(interface{ AddrPort() netip.AddrPort }); ok {
+		return a.AddrPort()
+	}
+	if address == nil {
+		return netip.AddrPort{}
+	}
+	parsed, err := netip.ParseAddrPort(address.String())
+	if err != nil {
+		return netip.AddrPort{} // Identify denies it
+	}
+	return parsed
+}

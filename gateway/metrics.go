@@ -1,0 +1,65 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the gateway's counters. Their labels are closed sets, so that no caller can make series.
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	revoked  prometheus.Counter
+}
+
+// Decisions as the label of requests_total.
+const (
+	decisionAllow  = "allow"
+	decisionDeny   = "deny"
+	decisionReject = "reject" // the request named nothing that could be judged
+)
+
+// newMetrics registers the gateway's metrics; a nil registerer keeps them private.
+func newMetrics(registerer prometheus.Registerer, connections *registry, log *AccessLog) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postern_gateway_requests_total", Help: "Requests, by sub-service, status class and decision.",
+		}, []string{"service", "status_class", "decision"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "postern_gateway_request_duration_seconds", Help: "From a request's header to the end of its answer.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8),
+		}, []string{"decision"}),
+		revoked: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "postern_gateway_connections_revoked_total", Help: "Connections that a change of rules closed.",
+		}),
+	}
+	if registerer == nil {
+		return m, nil
+	}
+	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "postern_gateway_connections", Help: "Open connections.",
+	}, func() float64 { return float64(connections.len()) })
+	lost := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "postern_gateway_access_log_lost_lines_total", Help: "Access log lines that were not written.",
+	}, func() float64 { return float64(log.Lost()) })
+	var problems []error
+	for _, collector := range []prometheus.Collector{m.requests, m.seconds, m.revoked, open, lost} {
+		problems = append(problems, registerer.Register(collector))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, fmt.Errorf("register gateway metrics: %w: give every gateway of a process a registerer of its own", err)
+	}
+	return m, nil
+}
+
+func (m *metrics) request(service string, status int, decision string, duration time.Duration) {
+	if service == "" {
+		service = "none"
+	}
+	m.requests.WithLabelValues(service, strconv.Itoa(status/100)+"xx", decision).Inc()
+	m.seconds.WithLabelValues(decision).Observe(duration.Seconds())
+}
