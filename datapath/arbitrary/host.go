@@ -174,13 +174,13 @@ func (h *Host) addLists() {
 			netip.MustParsePrefix("0.0.0.0/0"):   {Hop: plan.Hop{Type: model.NextHopInternet}},
 		}
 		for range h.random.IntN(8) {
-			route := plan.Route{Hop: h.hop()}
+			route, prefix := plan.Route{Hop: h.hop()}, h.prefix()
 			if route.Hop.Source == model.SourceVirtualNetworkGateway && h.chance(2) {
 				beneath := h.hop()
 				beneath.Source = pick(h, []model.RouteSource{model.SourceDefault, model.SourceUser})
-				route.Beneath, route.BeneathBits = &beneath, uint8(h.random.IntN(33))
+				route.Beneath, route.BeneathBits = &beneath, uint8(h.random.IntN(prefix.Bits()+1))
 			}
-			routes[h.prefix()] = route
+			routes[prefix] = route
 		}
 		if h.chance(4) {
 			delete(routes, netip.MustParsePrefix("0.0.0.0/0"))
@@ -194,7 +194,7 @@ func (h *Host) addLists() {
 
 func (h *Host) hop() plan.Hop {
 	hop := plan.Hop{
-		Type: model.NextHopType(h.random.IntN(8)), VNet: 1 + uint32(h.random.IntN(2)),
+		Type: model.NextHopType(h.random.IntN(6)), VNet: 1 + uint32(h.random.IntN(2)),
 		Source: pick(h, []model.RouteSource{model.SourceUser, model.SourceUser, model.SourceVirtualNetworkGateway, model.SourceDefault}),
 	}
 	if hop.Type == model.NextHopVirtualAppliance {

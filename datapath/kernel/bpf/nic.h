@@ -357,8 +357,14 @@ static __noinline int judge_error(struct __sk_buff *skb, const struct nic *nic, 
 	if (scratch->six.ip.next == PROTOCOL_IPV4) {
 		__u32 mtu = bpf_ntohl(scratch->six.icmp.rest);
 
+		__u32 at = p->l4 + ICMP_LEN + IPV6_LEN, size;
+
 		if (scratch->six.icmp.type != 2 || p->l4_length < ICMP_LEN + IPV6_LEN + QUOTE_LEN ||
-		    bpf_skb_load_bytes(skb, p->l4 + ICMP_LEN + IPV6_LEN, &scratch->inner, sizeof(scratch->inner)) || scratch->inner.ip.version_length != 0x45)
+		    bpf_skb_load_bytes(skb, at, &scratch->inner.ip, IPV4_LEN) || scratch->inner.ip.version_length >> 4 != 4)
+			return drop(nic->slot, REASON_UNRELATED_ERROR);
+		size = (scratch->inner.ip.version_length & 15) * 4;
+		if (size < IPV4_LEN || bpf_ntohs(scratch->inner.ip.total) < size + 8 || p->l4_length < ICMP_LEN + IPV6_LEN + size + 8 ||
+		    bpf_skb_load_bytes(skb, at + size, &scratch->inner.quoted, 8))
 			return drop(nic->slot, REASON_UNRELATED_ERROR);
 		key.protocol = scratch->inner.ip.protocol;
 		key.local = scratch->inner.ip.source;
@@ -378,6 +384,7 @@ static __noinline int judge_error(struct __sk_buff *skb, const struct nic *nic, 
 		scratch->out.icmp.code = 4;
 		scratch->out.icmp.rest = bpf_htonl(mtu > 0xffff ? 0xffff : mtu);
 		scratch->out.quoted_ip = scratch->inner.ip;
+		scratch->out.quoted_ip.version_length = 0x45;
 		scratch->out.quoted = scratch->inner.quoted;
 		set_ipv4(&scratch->out.ip, 0, IPV4_LEN + ICMP_LEN + QUOTE_LEN, 0, 0x4000, 64, PROTOCOL_ICMP, scratch->inner.ip.destination, scratch->inner.ip.source);
 	} else {
@@ -484,13 +491,10 @@ static __noinline int judge_translated(struct __sk_buff *skb, const struct nic *
 	reason = p.later ? find_fragment(&p, nic->number, true, now) : parse_l4(skb, &p, true);
 	if (reason)
 		return drop(nic->slot, reason);
-	if (p.protocol == PROTOCOL_ICMP) {
-		if (p.first || p.later)
+	if (p.protocol == PROTOCOL_ICMP && !p.later && p.icmp_type != 128 && p.icmp_type != 129) {
+		if (!p.error || p.first)
 			return drop(nic->slot, REASON_UNSUPPORTED_PROTOCOL);
-		if (p.error)
-			return judge_error(skb, nic, node, &p, &six[0]);
-		if (p.icmp_type != 128 && p.icmp_type != 129)
-			return drop(nic->slot, REASON_UNSUPPORTED_PROTOCOL);
+		return judge_error(skb, nic, node, &p, &six[0]);
 	}
 	if (!p.later) {
 		struct flow_key key;
@@ -505,6 +509,8 @@ static __noinline int judge_translated(struct __sk_buff *skb, const struct nic *
 		if (p.first)
 			remember_fragment(&p, nic->number, true, now);
 	}
+	if (p.protocol == PROTOCOL_ICMP && (p.first || p.later))
+		return drop(nic->slot, REASON_UNSUPPORTED_PROTOCOL);
 	if (translate_to_4(skb, &p, six, nic))
 		return drop(nic->slot, REASON_MALFORMED);
 	return deliver(skb, nic);
