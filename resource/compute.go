@@ -216,6 +216,7 @@ type nodeBody struct {
 		ServiceLocator  string `json:"serviceLocator"`
 		PlatformLocator string `json:"platformLocator"`
 		OutboundAddress string `json:"outboundAddress"`
+		PlatformPool    string `json:"platformPool"`
 	} `json:"properties"`
 }
 
@@ -259,13 +260,33 @@ func decodeNode(r *Record) (any, error) {
 			return nil, refuse(CodeInvalidRequestFormat, l.field, "'%s' is not a locator: want an IPv6 prefix of 56 bits, for example fd00:1:1:100::/56.", l.text)
 		}
 	}
-	if (p.OutboundAddress != "") != (node.Role == model.RoleEdge) {
-		return nil, refuse(CodeInvalidRequestFormat, "properties.outboundAddress", "An edge has an outboundAddress, and no other node has; this node is a %s.", node.Role)
+	for field, text := range map[string]string{"properties.outboundAddress": p.OutboundAddress, "properties.platformPool": p.PlatformPool} {
+		if (text != "") != (node.Role == model.RoleEdge) {
+			return nil, refuse(CodeInvalidRequestFormat, field, "An edge has an outboundAddress and a platformPool, and no other node has; "+
+				"this node is a %s.", node.Role)
+		}
 	}
-	if p.OutboundAddress != "" {
-		node.OutboundAddress, err = parseIPv4(p.OutboundAddress, "properties.outboundAddress")
+	if node.Role == model.RoleEdge {
+		err = decodeEdge(node, p.OutboundAddress, p.PlatformPool)
 	}
 	return node, err
+}
+
+// sharedSpace is the range that platform pools are cut from, RFC 6598.
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
+
+func decodeEdge(node *model.Node, outbound, pool string) (err error) {
+	const field = "properties.platformPool"
+	if node.OutboundAddress, err = parseIPv4(outbound, "properties.outboundAddress"); err != nil {
+		return err
+	}
+	if node.PlatformPool, err = parsePrefix(pool, field); err != nil {
+		return err
+	}
+	if node.PlatformPool.Bits() < sharedSpace.Bits() || !sharedSpace.Contains(node.PlatformPool.Addr()) {
+		return refuse(CodeInvalidRequestFormat, field, "The platformPool %s is not a part of %s.", pool, sharedSpace)
+	}
+	return nil
 }
 
 func decodeSettings(r *Record) (any, error) {

@@ -156,6 +156,10 @@ func (j *judge) node(node *model.Node) error {
 		if strings.EqualFold(other.Name, node.Name) {
 			return conflict("NodeNameTaken", "name", "A node named '%s' exists in another resource group: %s.", node.Name, r.ID)
 		}
+		if node.PlatformPool.IsValid() && other.PlatformPool.IsValid() && node.PlatformPool.Overlaps(other.PlatformPool) {
+			return conflict("PlatformPoolTaken", "properties.platformPool", "The platformPool %s overlaps with %s of node '%s': choose another.",
+				node.PlatformPool, other.PlatformPool, other.Name)
+		}
 		for _, own := range locatorsOf(node) {
 			for _, theirs := range locatorsOf(other) {
 				shared := own.field == theirs.field && own.field != "properties.locator" && node.Location == other.Location
