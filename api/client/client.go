@@ -1,0 +1,169 @@
+// Package client speaks to a server's API over its unix socket.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"postern/plan"
+	"postern/resource"
+)
+
+// socketName is api.SocketName; this package does not import the server's side.
+const socketName = "api.sock"
+
+// Client is a connection to the server of one state folder. It is safe for concurrent use.
+type Client struct {
+	dir  string
+	http *http.Client
+}
+
+// New makes a client of the server whose state folder is dir. It connects with the first request.
+func New(dir string) *Client {
+	var dialer net.Dialer
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "unix", filepath.Join(dir, socketName))
+	}}
+	return &Client{dir, &http.Client{Transport: transport}}
+}
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// ErrNoServer tells that no server runs in the state folder.
+var ErrNoServer = errors.New("no server runs there: start one with postern up or postern server")
+
+// do sends a request and reads the whole answer. An answer with an error becomes a *resource.Error.
+func (c *Client) do(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://postern"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("ask the server: %w", err)
+	}
+	answer, err := c.http.Do(request)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, fmt.Errorf("state folder %s: %w", c.dir, ErrNoServer)
+	} else if err != nil {
+		return nil, fmt.Errorf("ask the server: %w", err)
+	}
+	defer answer.Body.Close()
+	data, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read the server's answer: %w", err)
+	}
+	if answer.StatusCode < 400 {
+		return data, nil
+	}
+	var wire struct {
+		Error *resource.Error `json:"error"`
+	}
+	if err := json.Unmarshal(data, &wire); err != nil || wire.Error == nil {
+		return nil, fmt.Errorf("the server answered %s: %s", answer.Status, data)
+	}
+	wire.Error.Status = answer.StatusCode
+	return nil, wire.Error
+}
+
+// path is an id as the path of a request.
+func path(id resource.ID) string { return (&url.URL{Path: id.String()}).EscapedPath() }
+
+// Put creates or replaces a resource and answers it as it stands when every node has applied it.
+func (c *Client) Put(ctx context.Context, id resource.ID, body json.RawMessage) (json.RawMessage, error) {
+	return c.do(ctx, http.MethodPut, path(id), body)
+}
+
+// Get reads a resource.
+func (c *Client) Get(ctx context.Context, id resource.ID) (json.RawMessage, error) {
+	return c.do(ctx, http.MethodGet, path(id), nil)
+}
+
+// Delete removes a resource; what is not there is no error.
+func (c *Client) Delete(ctx context.Context, id resource.ID) error {
+	_, err := c.do(ctx, http.MethodDelete, path(id), nil)
+	return err
+}
+
+// List reads the resources of a full type, or all for "".
+func (c *Client) List(ctx context.Context, typ string) ([]json.RawMessage, error) {
+	data, err := c.do(ctx, http.MethodGet, "/postern/resources?"+url.Values{"type": {typ}}.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	var list struct {
+		Value []json.RawMessage `json:"value"`
+	}
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("read the server's list: %w", err)
+	}
+	return list.Value, nil
+}
+
+// Apply writes and deletes many resources together or not at all, and answers the cloud's revision when every node has
+// applied it.
+func (c *Client) Apply(ctx context.Context, items []resource.Item, deletes []resource.ID) (revision int64, err error) {
+	type wireItem struct {
+		ID   string          `json:"id"`
+		Body json.RawMessage `json:"body"`
+	}
+	batch := struct {
+		Resources []wireItem `json:"resources"`
+		Delete    []string   `json:"delete"`
+	}{}
+	for _, item := range items {
+		batch.Resources = append(batch.Resources, wireItem{item.ID.String(), item.Body})
+	}
+	for _, id := range deletes {
+		batch.Delete = append(batch.Delete, id.String())
+	}
+	body, err := json.Marshal(batch)
+	if err != nil {
+		return 0, fmt.Errorf("write the batch: %w", err)
+	}
+	data, err := c.do(ctx, http.MethodPost, "/postern/apply", body)
+	if err != nil {
+		return 0, err
+	}
+	var result struct {
+		Revision int64 `json:"revision"`
+	}
+	if err := json.Unmarshal(data, &result); err != nil {
+		return 0, fmt.Errorf("read the server's answer: %w", err)
+	}
+	return result.Revision, nil
+}
+
+// Plan reads the plan of a node and its revision.
+func (c *Client) Plan(ctx context.Context, node string) (*plan.Node, int64, error) {
+	data, err := c.do(ctx, http.MethodGet, "/postern/plans/"+url.PathEscape(node), nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	var answer struct {
+		Plan     *plan.Node `json:"plan"`
+		Revision int64      `json:"revision"`
+	}
+	if err := json.Unmarshal(data, &answer); err != nil {
+		return nil, 0, fmt.Errorf("read the plan of node %s: %w", node, err)
+	}
+	return answer.Plan, answer.Revision, nil
+}
+
+// Catalogue reads the service-tag catalogue as it was stored; empty for none.
+func (c *Client) Catalogue(ctx context.Context) ([]byte, error) {
+	return c.do(ctx, http.MethodGet, "/postern/catalogue", nil)
+}
+
+// PutCatalogue stores a service-tag catalogue and returns when every node has the plans that follow from it.
+func (c *Client) PutCatalogue(ctx context.Context, data []byte) error {
+	_, err := c.do(ctx, http.MethodPut, "/postern/catalogue", data)
+	return err
+}

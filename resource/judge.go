@@ -1,0 +1,218 @@
+package resource
+
+import (
+	"iter"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"postern/model"
+)
+
+// judge compares what is written with everything else, and allots on the way. Its indexes are of the cloud after the
+// change and are made when first needed.
+type judge struct {
+	before, after *Cloud
+	options       Options
+	counters      *Counters
+	checkOnly     bool // nothing is allotted
+
+	nics     *nicIndex
+	accounts *accountIndex
+}
+
+// written judges one record of the cloud after. It may allot to the record and renew the noun.
+func (j *judge) written(e *entry) error {
+	if err := j.sameLocation(e); err != nil {
+		return err
+	}
+	for ref := range references(e.noun) {
+		if !j.after.has(ref.id) {
+			return refuse(CodeInvalidResourceReference, ref.field, "Resource %s referenced by resource %s was not found. Please make sure "+
+				"that the referenced resource exists, and that both resources are in the same region.", ref.id, e.record.ID)
+		}
+	}
+	switch noun := e.noun.(type) {
+	case *model.Node:
+		return j.node(noun)
+	case *model.VirtualNetwork:
+		return j.virtualNetwork(e, noun)
+	case *model.ServiceEndpointPolicy:
+		return j.policy(noun)
+	case *model.PublicIPAddress:
+		return j.publicIPAddress(e, noun)
+	case *storageAccount:
+		return j.storageAccount(e, noun)
+	case *networkInterface:
+		return j.networkInterface(e, noun)
+	case *virtualMachine:
+		return j.virtualMachine(e, noun)
+	}
+	return nil
+}
+
+// sameLocation refuses to move a resource to another region.
+func (j *judge) sameLocation(e *entry) error {
+	old, ok := j.before.entries[e.record.Key()]
+	if !ok {
+		return nil
+	}
+	if was, is := locationOf(old.noun), locationOf(e.noun); was != is {
+		return conflict("InvalidResourceLocation", "location", "The resource '%s' already exists in location '%s'. A resource with the same "+
+			"name cannot be created in location '%s'. Delete it first, or use another name.", model.ResourceID(e.record.ID).Name(), was, is)
+	}
+	return nil
+}
+
+func locationOf(noun any) model.Location {
+	switch noun := noun.(type) {
+	case *model.Node:
+		return noun.Location
+	case *ApplicationSecurityGroup:
+		return noun.Location
+	case *model.NetworkSecurityGroup:
+		return noun.Location
+	case *model.RouteTable:
+		return noun.Location
+	case *model.ServiceEndpointPolicy:
+		return noun.Location
+	case *model.VirtualNetwork:
+		return noun.Location
+	case *model.PublicIPAddress:
+		return noun.Location
+	case *storageAccount:
+		return noun.Location
+	case *networkInterface:
+		return noun.Location
+	case *virtualMachine:
+		return noun.Location
+	}
+	return ""
+}
+
+// pointer is a reference from one resource to another, and the field that holds it.
+type pointer struct {
+	id    model.ResourceID
+	field string
+}
+
+// references walks what a noun refers to and cannot be without. Network rules are not among it: they outlive their
+// subnets (FW-7).
+func references(noun any) iter.Seq[pointer] {
+	return func(yield func(pointer) bool) {
+		var list []pointer
+		add := func(field string, ids ...model.ResourceID) {
+			for _, id := range ids {
+				if id != "" {
+					list = append(list, pointer{id, field})
+				}
+			}
+		}
+		switch noun := noun.(type) {
+		case *model.VirtualNetwork:
+			for i, subnet := range noun.Subnets {
+				at := index("properties.subnets", i) + ".properties"
+				add(at+".routeTable.id", subnet.RouteTable)
+				add(at+".networkSecurityGroup.id", subnet.NetworkSecurityGroup)
+				add(at+".serviceEndpointPolicies", subnet.ServiceEndpointPolicies...)
+			}
+			for i, peering := range noun.Peerings {
+				add(index("properties.virtualNetworkPeerings", i)+".properties.remoteVirtualNetwork.id", peering.RemoteVirtualNetwork)
+			}
+		case *model.NetworkSecurityGroup:
+			for i, rule := range noun.Rules {
+				at := index("properties.securityRules", i) + ".properties"
+				add(at+".sourceApplicationSecurityGroups", rule.Source.ASGs...)
+				add(at+".destinationApplicationSecurityGroups", rule.Destination.ASGs...)
+			}
+		case *networkInterface:
+			const at = "properties.ipConfigurations[0].properties"
+			add(at+".subnet.id", noun.Subnet)
+			add(at+".publicIPAddress.id", noun.PublicIPAddress)
+			add(at+".applicationSecurityGroups", noun.ASGs...)
+			add("properties.networkSecurityGroup.id", noun.NetworkSecurityGroup)
+		case *virtualMachine:
+			add("properties.networkProfile.networkInterfaces", noun.NetworkInterfaces...)
+		}
+		for _, p := range list {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// inUse has, for each type that others refer to, Azure's code for the deletion of one that is in use.
+var inUse = map[string]string{
+	TypeVirtualNetwork + "/subnets": "InUseSubnetCannotBeDeleted",
+	TypeRouteTable:                  "InUseRouteTableCannotBeDeleted",
+	TypeNetworkSecurityGroup:        "InUseNetworkSecurityGroupCannotBeDeleted",
+	TypeApplicationSecurityGroup:    "InUseApplicationSecurityGroupCannotBeDeleted",
+	TypeServiceEndpointPolicy:       "InUseServiceEndpointPolicyCannotBeDeleted",
+	TypePublicIPAddress:             "PublicIPAddressCannotBeDeleted",
+	TypeNetworkInterface:            "NicInUse",
+	TypeNode:                        "InUseNodeCannotBeDeleted",
+}
+
+// removed refuses a change that takes away what others still refer to: deleted resources, and subnets that a VNet no
+// longer lists (ARM-2).
+func (j *judge) removed(keys []string) error {
+	gone := make(map[string]model.ResourceID)
+	hosts := make(map[string]model.ResourceID) // by the node's name
+	for _, key := range keys {
+		old, ok := j.before.entries[key]
+		if !ok {
+			continue
+		}
+		_, stays := j.after.entries[key]
+		if !stays {
+			gone[key] = model.ResourceID(old.record.ID)
+		}
+		switch noun := old.noun.(type) {
+		case *model.VirtualNetwork:
+			for _, subnet := range noun.Subnets {
+				if now, _ := j.after.subnet(subnet.ID); now == nil || now.Identity != subnet.Identity {
+					gone[subnet.ID.Key()] = subnet.ID
+				}
+			}
+		case *model.Node:
+			if !stays {
+				hosts[strings.ToLower(noun.Name)] = model.ResourceID(old.record.ID)
+			}
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	for _, r := range j.after.Records("") {
+		noun := j.after.entries[r.Key()].noun
+		for ref := range references(noun) {
+			if id, ok := gone[ref.id.Key()]; ok && !strings.EqualFold(typeOf(id), TypeVirtualNetwork) {
+				return refuseInUse(id, r.ID)
+			}
+		}
+		if nic, ok := noun.(*networkInterface); ok {
+			if id, ok := hosts[strings.ToLower(nic.Node)]; ok {
+				return refuseInUse(id, r.ID)
+			}
+		}
+	}
+	return nil
+}
+
+func typeOf(id model.ResourceID) string {
+	parsed, err := ParseID(string(id))
+	if err != nil {
+		return ""
+	}
+	return parsed.Type()
+}
+
+func refuseInUse(id model.ResourceID, user string) error {
+	return about(refuse(inUse[typeOf(id)], string(id), "%s is in use by %s and cannot be deleted. Delete or change that resource first.",
+		id.Name(), user), string(id))
+}
+
+func contains(prefixes []netip.Prefix, address netip.Addr) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(address) })
+}

@@ -1,0 +1,386 @@
+package resource
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"postern/model"
+)
+
+// nicIndex is what the judging of NICs, public IPs and VMs needs of all the others.
+type nicIndex struct {
+	bySubnet map[string][]*networkInterface              // by the subnet's key
+	taken    map[string]map[netip.Addr]*networkInterface // by the subnet's key
+	load     map[string]int                              // NICs by the host's name, lower case
+	public   map[string]*networkInterface                // the NIC that has a public IP, by the IP's key
+	machine  map[string]*virtualMachine                  // the VM that has a NIC, by the NIC's key
+	pool     map[netip.Addr]*model.PublicIPAddress       // public IPs by address
+}
+
+func (j *judge) nicsIndex() *nicIndex {
+	if j.nics != nil {
+		return j.nics
+	}
+	x := &nicIndex{make(map[string][]*networkInterface), make(map[string]map[netip.Addr]*networkInterface), make(map[string]int),
+		make(map[string]*networkInterface), make(map[string]*virtualMachine), make(map[netip.Addr]*model.PublicIPAddress)}
+	// Sorted, so that of two that claim one thing it is always the same one that has it.
+	for _, r := range j.after.Records("") {
+		switch noun := j.after.entries[r.Key()].noun.(type) {
+		case *networkInterface:
+			x.bySubnet[noun.Subnet.Key()] = append(x.bySubnet[noun.Subnet.Key()], noun)
+			x.load[strings.ToLower(noun.Node)]++
+			if noun.PublicIPAddress != "" && x.public[noun.PublicIPAddress.Key()] == nil {
+				x.public[noun.PublicIPAddress.Key()] = noun
+			}
+			x.take(noun)
+		case *virtualMachine:
+			for _, nic := range noun.NetworkInterfaces {
+				if x.machine[nic.Key()] == nil {
+					x.machine[nic.Key()] = noun
+				}
+			}
+		case *model.PublicIPAddress:
+			if noun.IPv4.IsValid() && x.pool[noun.IPv4] == nil {
+				x.pool[noun.IPv4] = noun
+			}
+		}
+	}
+	j.nics = x
+	return x
+}
+
+// take notes that a NIC has its address, unless another has it.
+func (x *nicIndex) take(nic *networkInterface) {
+	key := nic.Subnet.Key()
+	if x.taken[key] == nil {
+		x.taken[key] = make(map[netip.Addr]*networkInterface)
+	}
+	if nic.IPv4.IsValid() && x.taken[key][nic.IPv4] == nil {
+		x.taken[key][nic.IPv4] = nic
+	}
+}
+
+const atConfiguration = "properties.ipConfigurations[0].properties"
+
+// networkInterface allots number, MAC, address and node, and judges the address and the public IP.
+func (j *judge) networkInterface(e *entry, nic *networkInterface) error {
+	x := j.nicsIndex()
+	subnet, vnet := j.after.subnet(nic.Subnet)
+	if nic.Location != vnet.Location {
+		return refuse(CodeInvalidResourceReference, atConfiguration+".subnet.id", "Network interface '%s' is in region %s and its virtual network "+
+			"in %s: both must be in one region.", nic.ID.Name(), nic.Location, vnet.Location)
+	}
+	if user := x.public[nic.PublicIPAddress.Key()]; nic.PublicIPAddress != "" && user != nic {
+		return refuse("PublicIPAddressInUse", atConfiguration+".publicIPAddress.id", "Public IP address %s is already allocated to resource %s.",
+			nic.PublicIPAddress, user.ID)
+	}
+	allotted := &e.record.Allotted
+	if old, ok := j.before.entries[e.record.Key()]; ok && !j.checkOnly && !old.noun.(*networkInterface).Subnet.Is(nic.Subnet) {
+		// A NIC that moves is another one to the data paths: nothing of its flows may go on.
+		allotted.Number, allotted.Address = 0, netip.Addr{}
+		if !nic.static {
+			nic.IPv4 = netip.Addr{}
+		}
+	}
+	if !j.checkOnly && allotted.Number == 0 {
+		allotted.Number = j.counters.NIC
+		j.counters.NIC++
+		allotted.MAC = model.MAC{0x02, 0x50}
+		binary.BigEndian.PutUint32(allotted.MAC[2:], allotted.Number)
+	}
+	if !j.checkOnly {
+		nic.Number, nic.MAC = allotted.Number, allotted.MAC
+	}
+	if err := j.address(nic, subnet, x); err != nil {
+		return err
+	}
+	if !j.checkOnly {
+		allotted.Address = nic.IPv4
+	}
+	return j.place(e, nic, x)
+}
+
+// address judges the address that a NIC wants, or finds it the lowest free one.
+func (j *judge) address(nic *networkInterface, subnet *model.Subnet, x *nicIndex) error {
+	const field = atConfiguration + ".privateIPAddress"
+	taken := x.taken[nic.Subnet.Key()]
+	if nic.static || nic.IPv4.IsValid() {
+		usable := contains(subnet.Prefixes, nic.IPv4) && !reserved(subnet, nic.IPv4) && (taken[nic.IPv4] == nic || taken[nic.IPv4] == nil)
+		switch {
+		case usable:
+			x.take(nic)
+			return nil
+		case !nic.static: // a dynamic address that no longer fits is replaced
+		case !contains(subnet.Prefixes, nic.IPv4):
+			return refuse("PrivateIPAddressNotInSubnet", field, "Private static IP address %s does not belong to the range of subnet prefix %v.",
+				nic.IPv4, subnet.Prefixes)
+		case reserved(subnet, nic.IPv4):
+			return refuse("PrivateIPAddressInReservedRange", field, "Private static IP address %s falls within reserved IP range of subnet "+
+				"prefix %v: the first four addresses and the last.", nic.IPv4, subnet.Prefixes)
+		default:
+			return refuse("PrivateIPAddressIsAllocated", field, "IP configuration is using the private IP address %s which is already allocated "+
+				"to resource %s.", nic.IPv4, taken[nic.IPv4].ID)
+		}
+	}
+	if j.checkOnly {
+		return refuse("PrivateIPAddressNotAllocated", field, "Network interface '%s' has no address.", nic.ID.Name())
+	}
+	for _, prefix := range subnet.Prefixes {
+		for address := prefix.Addr(); prefix.Contains(address); address = address.Next() {
+			if !reserved(subnet, address) && taken[address] == nil {
+				nic.IPv4 = address
+				x.take(nic)
+				return nil
+			}
+		}
+	}
+	return refuse("SubnetIsFull", atConfiguration+".subnet.id", "Subnet %s with address prefix %v does not have enough capacity for 1 IP address.",
+		subnet.ID.Name(), subnet.Prefixes)
+}
+
+// reserved tells whether an address is one of the first four or the last of a prefix: Azure keeps those.
+func reserved(subnet *model.Subnet, address netip.Addr) bool {
+	for _, prefix := range subnet.Prefixes {
+		if prefix.Contains(address) {
+			first, at := prefix.Addr().As4(), address.As4()
+			offset := binary.BigEndian.Uint32(at[:]) - binary.BigEndian.Uint32(first[:])
+			return offset < 4 || uint64(offset) == uint64(1)<<(32-prefix.Bits())-1
+		}
+	}
+	return false
+}
+
+// place finds the host of a NIC: the one that its tag names, the one that it has, or the region's least loaded.
+func (j *judge) place(e *entry, nic *networkInterface, x *nicIndex) error {
+	var chosen *model.Node
+	for _, r := range j.after.Records(TypeNode) {
+		node := j.after.entries[r.Key()].noun.(*model.Node)
+		if node.Role != model.RoleHost || node.Location != nic.Location {
+			continue
+		}
+		switch {
+		case nic.wantNode != "" && !strings.EqualFold(node.Name, nic.wantNode):
+		case nic.wantNode == "" && strings.EqualFold(node.Name, e.record.Allotted.Node):
+			nic.Node = node.Name
+			return nil
+		case chosen == nil || x.load[strings.ToLower(node.Name)] < x.load[strings.ToLower(chosen.Name)]:
+			chosen = node
+		}
+	}
+	if chosen == nil && nic.wantNode != "" {
+		return refuse(CodeInvalidResourceReference, "tags."+TagNode, "There is no host '%s' in region %s: create it as %s, or name another.",
+			nic.wantNode, nic.Location, TypeNode)
+	}
+	if chosen == nil {
+		return conflict("AllocationFailed", "location", "There is no host in region %s to carry network interface '%s': create a %s of role host there first.",
+			nic.Location, nic.ID.Name(), TypeNode)
+	}
+	if j.checkOnly {
+		return nil
+	}
+	x.load[strings.ToLower(nic.Node)]--
+	x.load[strings.ToLower(chosen.Name)]++
+	e.record.Allotted.Node, nic.Node = chosen.Name, chosen.Name
+	return nil
+}
+
+func (j *judge) publicIPAddress(e *entry, public *model.PublicIPAddress) error {
+	pool := j.nicsIndex().pool
+	if !public.IPv4.IsValid() && !j.checkOnly {
+		for _, prefix := range j.options.PublicAddresses(public.Location) {
+			if address, ok := free(prefix, public.ID.Key(), func(a netip.Addr) bool { return pool[a] != nil }); ok {
+				public.IPv4 = address
+				break
+			}
+		}
+	}
+	if !public.IPv4.IsValid() {
+		return conflict("PublicIPCountLimitReached", "properties.ipAddress", "There is no free public address in region %s: give the resource an ipAddress.", public.Location)
+	}
+	if other := pool[public.IPv4]; other != nil && other != public {
+		return refuse("PublicIPAddressInUse", "properties.ipAddress", "The address %s is already that of %s.", public.IPv4, other.ID)
+	}
+	if !j.checkOnly {
+		pool[public.IPv4] = public
+		e.record.Allotted.Address = public.IPv4
+	}
+	return nil
+}
+
+func (j *judge) virtualMachine(e *entry, vm *virtualMachine) error {
+	for i, id := range vm.NetworkInterfaces {
+		field := index("properties.networkProfile.networkInterfaces", i) + ".id"
+		if slices.ContainsFunc(vm.NetworkInterfaces[:i], id.Is) {
+			return refuse("NicInUse", field, "Network interface %s stands twice.", id)
+		}
+		if user := j.nicsIndex().machine[id.Key()]; user != vm {
+			return refuse("NicInUse", field, "Network Interface %s is used by existing resource %s.", id, user.ID)
+		}
+	}
+	allotted := &e.record.Allotted
+	if j.checkOnly {
+		return nil
+	}
+	for _, want := range []struct {
+		wanted bool
+		into   *string
+	}{{true, &allotted.VMID}, {vm.hasIdentity, &allotted.PrincipalID}} {
+		if *want.into != "" && want.wanted {
+			continue
+		}
+		*want.into = ""
+		if want.wanted {
+			id, err := uuid.NewRandomFromReader(j.options.Random)
+			if err != nil {
+				return fmt.Errorf("make a GUID for %s: %w", vm.ID, err)
+			}
+			*want.into = id.String()
+		}
+	}
+	vm.PrincipalID = allotted.PrincipalID
+	return nil
+}
+
+// accountIndex is what the judging of accounts needs of all the others.
+type accountIndex struct {
+	names     map[string]*storageAccount
+	addresses map[netip.Addr]bool
+}
+
+func (j *judge) accountsIndex() *accountIndex {
+	if j.accounts == nil {
+		j.accounts = &accountIndex{make(map[string]*storageAccount), make(map[netip.Addr]bool)}
+		for _, r := range j.after.Records(TypeStorageAccount) {
+			account := j.after.entries[r.Key()].noun.(*storageAccount)
+			if other := j.accounts.names[account.Name]; other == nil || j.isNewAccount(other) {
+				j.accounts.names[account.Name] = account
+			}
+			j.accounts.addresses[account.Address] = true
+		}
+	}
+	return j.accounts
+}
+
+// isNewAccount tells whether an account was not there before: of two with one name the older has it.
+func (j *judge) isNewAccount(account *storageAccount) bool {
+	_, ok := j.before.entries[account.ID.Key()]
+	return !ok
+}
+
+// storageAccount allots address and keys, and the identities of the network rules.
+func (j *judge) storageAccount(e *entry, account *storageAccount) error {
+	x := j.accountsIndex()
+	if other := x.names[account.Name]; other != account {
+		return conflict("StorageAccountAlreadyTaken", "name", "The storage account named %s is already taken: by %s.", account.Name, other.ID)
+	}
+	if j.checkOnly {
+		return j.rulesHold(account)
+	}
+	allotted := &e.record.Allotted
+	rules := make(map[string]model.Identity)
+	for i := range account.NetworkACLs.VirtualNetworkRules {
+		rule := &account.NetworkACLs.VirtualNetworkRules[i]
+		if !account.writtenDeleted[rule.Subnet.Key()] {
+			identity, err := j.admit(rule.Subnet, index("properties.networkAcls.virtualNetworkRules", i)+".id")
+			if err != nil {
+				return err
+			}
+			rule.Identity = identity
+		} else {
+			rule.Identity = model.IdentityNone
+		}
+		rules[rule.Subnet.Key()] = rule.Identity
+	}
+	allotted.Rules = rules
+	if err := j.frontAddress(account, x); err != nil {
+		return err
+	}
+	allotted.Address = account.Address
+	for i := range allotted.Keys {
+		if allotted.Keys[i] == "" {
+			var key [64]byte
+			if _, err := io.ReadFull(j.options.Random, key[:]); err != nil {
+				return fmt.Errorf("make a key for %s: %w", account.ID, err)
+			}
+			allotted.Keys[i] = base64.StdEncoding.EncodeToString(key[:])
+		}
+	}
+	account.Keys = allotted.Keys
+	return nil
+}
+
+// rulesHold judges the rules of an account without writing them.
+func (j *judge) rulesHold(account *storageAccount) error {
+	for i, rule := range account.NetworkACLs.VirtualNetworkRules {
+		if !account.writtenDeleted[rule.Subnet.Key()] {
+			if _, err := j.admit(rule.Subnet, index("properties.networkAcls.virtualNetworkRules", i)+".id"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// admit finds the identity of the subnet that a network rule lets in. The subnet must have the endpoint (FW-6).
+func (j *judge) admit(id model.ResourceID, field string) (model.Identity, error) {
+	subnet, vnet := j.after.subnet(id)
+	if subnet == nil {
+		return 0, refuse(CodeInvalidResourceReference, field, "The subnet %s of a virtual network rule was not found: create it first, or remove the rule.", id)
+	}
+	storage, _ := model.ServiceByEndpoint("Microsoft.Storage")
+	if !enabled(subnet, storage) {
+		return 0, refuse("NetworkAclsValidationFailure", field, "Validation of network acls failure: SubnetsHaveNoServiceEndpointsConfigured:"+
+			"Subnets %s of virtual network %s do not have ServiceEndpoints for Microsoft.Storage resources configured. Add Microsoft.Storage to "+
+			"subnet's ServiceEndpoints collection before trying to ACL Microsoft.Storage resources to these subnets..", subnet.ID.Name(), vnet.ID)
+	}
+	return subnet.Identity, nil
+}
+
+func (j *judge) frontAddress(account *storageAccount, x *accountIndex) error {
+	if account.Address.IsValid() {
+		return nil
+	}
+	if j.options.FrontAddresses != nil {
+		for _, prefix := range j.options.FrontAddresses(account.Location) {
+			if address, ok := free(prefix, account.Name, func(a netip.Addr) bool { return x.addresses[a] }); ok {
+				account.Address = address
+				x.addresses[address] = true
+				return nil
+			}
+		}
+	}
+	return conflict("LocationNotAvailableForResourceType", "location", "There is no free public address for a storage account in region '%s': "+
+		"the service tag Storage has no IPv4 prefix there. Use another region, or import a tag file that has it.", account.Location)
+}
+
+// free finds an address in an IPv4 prefix that is not taken, beginning at a place that a name's hash gives, so that
+// the same resources get the same addresses. The first and the last address stay free where there are more than two.
+func free(prefix netip.Prefix, name string, taken func(netip.Addr) bool) (netip.Addr, bool) {
+	if !prefix.Addr().Is4() || prefix.Bits() < 8 {
+		return netip.Addr{}, false
+	}
+	first, count := uint32(0), uint32(1)<<(32-prefix.Bits())
+	if count > 2 {
+		first, count = 1, count-2
+	}
+	hash := fnv.New32a()
+	hash.Write([]byte(name))
+	base := prefix.Masked().Addr().As4()
+	start := hash.Sum32() % count
+	for i := range count {
+		var bytes [4]byte
+		binary.BigEndian.PutUint32(bytes[:], binary.BigEndian.Uint32(base[:])+first+(start+i)%count)
+		if address := netip.AddrFrom4(bytes); !taken(address) {
+			return address, true
+		}
+	}
+	return netip.Addr{}, false
+}

@@ -1,0 +1,197 @@
+package resource
+
+import (
+	"slices"
+	"strings"
+
+	"postern/model"
+)
+
+// virtualNetwork allots the VNet's number and its subnets' identities, and judges policies, peerings and what
+// is already in the subnets.
+func (j *judge) virtualNetwork(e *entry, vnet *model.VirtualNetwork) error {
+	j.numberVNet(e, vnet)
+	for i := range vnet.Subnets {
+		if err := j.subnet(vnet, &vnet.Subnets[i], index("properties.subnets", i)+".properties"); err != nil {
+			return err
+		}
+	}
+	for _, other := range j.after.Records(TypeVirtualNetwork) {
+		remote := j.after.entries[other.Key()].noun.(*model.VirtualNetwork)
+		if !remote.ID.Is(vnet.ID) && (peered(vnet, remote) || peered(remote, vnet)) {
+			if err := apart(vnet, remote); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// numberVNet gives the VNet its number and each subnet its identity: those of subnets that stay are kept.
+func (j *judge) numberVNet(e *entry, vnet *model.VirtualNetwork) {
+	if j.checkOnly {
+		return
+	}
+	allotted := &e.record.Allotted
+	if allotted.Number == 0 {
+		allotted.Number = j.counters.VNet
+		j.counters.VNet++
+	}
+	vnet.Number = allotted.Number
+	old := allotted.Subnets
+	allotted.Subnets = make(map[string]model.Identity, len(vnet.Subnets))
+	for i := range vnet.Subnets {
+		name := strings.ToLower(vnet.Subnets[i].ID.Name())
+		identity, ok := old[name]
+		if !ok {
+			identity = j.counters.Identity
+			j.counters.Identity++
+		}
+		allotted.Subnets[name], vnet.Subnets[i].Identity = identity, identity
+	}
+}
+
+func (j *judge) subnet(vnet *model.VirtualNetwork, subnet *model.Subnet, at string) error {
+	if len(subnet.ServiceEndpointPolicies) > maxSubnetPolicies {
+		return refuse("ServiceEndpointPolicyLimitExceeded", at+".serviceEndpointPolicies", "A subnet takes at most %d service endpoint "+
+			"policies; subnet '%s' has %d.", maxSubnetPolicies, subnet.ID.Name(), len(subnet.ServiceEndpointPolicies))
+	}
+	for i, id := range subnet.ServiceEndpointPolicies {
+		field := index(at+".serviceEndpointPolicies", i)
+		policy, ok := j.after.entries[id.Key()].noun.(*model.ServiceEndpointPolicy)
+		if !ok {
+			return refuse(CodeInvalidResourceReference, field, "%s is not a service endpoint policy.", id)
+		}
+		if policy.Location != vnet.Location {
+			return refuse("InvalidResourceReference", field, "Service endpoint policy '%s' is in region %s and virtual network '%s' in %s: "+
+				"both must be in one region.", id.Name(), policy.Location, vnet.ID.Name(), vnet.Location)
+		}
+		if err := policyServed(policy, subnet, field); err != nil {
+			return err
+		}
+	}
+	for _, nic := range j.nicsIndex().bySubnet[subnet.ID.Key()] {
+		if nic.IPv4.IsValid() && !contains(subnet.Prefixes, nic.IPv4) && !j.isWritten(nic) {
+			return refuse("InUsePrefixCannotBeDeleted", at+".addressPrefix", "IpPrefix of subnet '%s' is in use by %s (%s) and cannot be "+
+				"changed to %v.", subnet.ID.Name(), nic.ID, nic.IPv4, subnet.Prefixes)
+		}
+	}
+	return nil
+}
+
+// isWritten tells whether a NIC of the cloud after is itself part of the change: then its own judgement has the
+// clearer answer.
+func (j *judge) isWritten(nic *networkInterface) bool {
+	old, ok := j.before.entries[nic.ID.Key()]
+	return !ok || old.noun != any(nic)
+}
+
+// policyServed refuses a policy for a service whose endpoint the subnet does not have (SEP-1).
+func policyServed(policy *model.ServiceEndpointPolicy, subnet *model.Subnet, field string) error {
+	for _, definition := range policy.Definitions {
+		if definition.Service == "Global" {
+			continue
+		}
+		if wanted, _ := model.ServiceByEndpoint(definition.Service); !enabled(subnet, wanted) {
+			return refuse("ServiceEndpointPolicyEndpointMissing", field, "Service endpoint policy '%s' is for %s, which subnet '%s' has no "+
+				"service endpoint for: enable it on the subnet first.", policy.ID.Name(), definition.Service, subnet.ID.Name())
+		}
+	}
+	if len(subnet.ServiceEndpoints) == 0 {
+		return refuse("ServiceEndpointPolicyEndpointMissing", field, "Service endpoint policy '%s' needs a service endpoint on subnet '%s': "+
+			"enable one first.", policy.ID.Name(), subnet.ID.Name())
+	}
+	return nil
+}
+
+// enabled tells whether a subnet has an endpoint for a service, under either name of Storage.
+func enabled(subnet *model.Subnet, wanted model.Service) bool {
+	return slices.ContainsFunc(subnet.ServiceEndpoints, func(name string) bool {
+		have, _ := model.ServiceByEndpoint(name)
+		return have.Identity == wanted.Identity
+	})
+}
+
+// policy judges a policy for the subnets that have it already.
+func (j *judge) policy(policy *model.ServiceEndpointPolicy) error {
+	for _, r := range j.after.Records(TypeVirtualNetwork) {
+		vnet := j.after.entries[r.Key()].noun.(*model.VirtualNetwork)
+		for i := range vnet.Subnets {
+			for _, id := range vnet.Subnets[i].ServiceEndpointPolicies {
+				if id.Is(policy.ID) {
+					if err := policyServed(policy, &vnet.Subnets[i], "properties.serviceEndpointPolicyDefinitions"); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func peered(from, to *model.VirtualNetwork) bool {
+	return slices.ContainsFunc(from.Peerings, func(p model.Peering) bool { return p.RemoteVirtualNetwork.Is(to.ID) })
+}
+
+// apart refuses to peer VNets whose address spaces overlap.
+func apart(one, other *model.VirtualNetwork) error {
+	for _, a := range one.AddressSpace {
+		for _, b := range other.AddressSpace {
+			if a.Overlaps(b) {
+				return refuse("VnetAddressSpacesOverlap", "properties.virtualNetworkPeerings", "Cannot peer virtual networks '%s' and '%s': "+
+					"their address spaces %s and %s overlap.", one.ID.Name(), other.ID.Name(), a, b)
+			}
+		}
+	}
+	return nil
+}
+
+// node judges that no two nodes have one name or one locator, and that anycast locators stay in one region.
+func (j *judge) node(node *model.Node) error {
+	for _, r := range j.after.Records(TypeNode) {
+		other := j.after.entries[r.Key()].noun.(*model.Node)
+		if other == node {
+			continue
+		}
+		if strings.EqualFold(other.Name, node.Name) {
+			return conflict("NodeNameTaken", "name", "A node named '%s' exists in another resource group: %s.", node.Name, r.ID)
+		}
+		if node.PlatformPool.IsValid() && other.PlatformPool.IsValid() && node.PlatformPool.Overlaps(other.PlatformPool) {
+			return conflict("PlatformPoolTaken", "properties.platformPool", "The platformPool %s overlaps with %s of node '%s': choose another.",
+				node.PlatformPool, other.PlatformPool, other.Name)
+		}
+		for _, own := range locatorsOf(node) {
+			for _, theirs := range locatorsOf(other) {
+				shared := own.field == theirs.field && own.field != "properties.locator" && node.Location == other.Location
+				if own.locator == theirs.locator && !shared {
+					return conflict("LocatorTaken", own.field, "The locator %s is node '%s''s %s: choose another.", own.locator, other.Name, theirs.field)
+				}
+			}
+		}
+	}
+	own := locatorsOf(node)
+	for i := range own {
+		for _, other := range own[:i] {
+			if own[i].locator == other.locator {
+				return refuse("LocatorTaken", own[i].field, "The locator %s stands in %s too: choose another.", own[i].locator, other.field)
+			}
+		}
+	}
+	if node.Role != model.RoleHost && j.nicsIndex().load[strings.ToLower(node.Name)] > 0 {
+		return refuse("InUseNodeCannotBeChanged", "properties.role", "Node '%s' carries network interfaces and must stay a host.", node.Name)
+	}
+	return nil
+}
+
+type namedLocator struct {
+	field   string
+	locator model.Locator
+}
+
+func locatorsOf(node *model.Node) []namedLocator {
+	list := []namedLocator{{"properties.locator", node.Locator}}
+	if node.Role == model.RoleGateway {
+		list = append(list, namedLocator{"properties.serviceLocator", node.ServiceLocator}, namedLocator{"properties.platformLocator", node.PlatformLocator})
+	}
+	return list
+}
