@@ -1,0 +1,242 @@
+// Package tableservice is a small Azure Table Storage: enough of its REST API that the official clients create tables and
+// insert, query, change and delete entities. It keeps everything in memory. The names, limits and faults are those of
+// Microsoft's "Table service REST API"; what it has not (SAS, access policies, service properties, queries in a batch) it
+// answers with 501 NotImplemented or 403, never with a guess.
+package tableservice
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Bounds of a request's body in bytes: an entity in JSON, and a batch (Azure: 4 MiB).
+const (
+	maxBody  = 2 << 20
+	maxBatch = 4 << 20
+)
+
+// DefaultAccountBytes bounds an account's entities together when Options does not.
+const DefaultAccountBytes = 256 << 20
+
+// Options are what a Service is made of.
+type Options struct {
+	// Suffix of the accounts' names: "core.windows.net" makes ACCOUNT.table.core.windows.net.
+	Suffix string
+
+	// Authorizer judges every request. It is needed: there is no service for everybody.
+	Authorizer Authorizer
+
+	// AccountBytes bounds the entities of one account together, by Microsoft's formula; 0 is DefaultAccountBytes.
+	AccountBytes int
+
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Service is the http.Handler. The account comes from the Host header. It is safe for concurrent use.
+type Service struct {
+	options Options
+
+	mu       sync.Mutex
+	accounts map[string]*account
+}
+
+// New makes an empty service.
+func New(options Options) (*Service, error) {
+	switch {
+	case options.Suffix == "":
+		return nil, errors.New("make a table service: no suffix of the accounts' names given")
+	case options.Authorizer == nil:
+		return nil, errors.New("make a table service: no authorizer given")
+	}
+	if options.AccountBytes == 0 {
+		options.AccountBytes = DefaultAccountBytes
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	options.Suffix = strings.ToLower(strings.Trim(options.Suffix, "."))
+	return &Service{options: options, accounts: map[string]*account{}}, nil
+}
+
+// Forget drops what an account holds: for an account that was deleted.
+func (s *Service) Forget(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.accounts, strings.ToLower(name))
+}
+
+// account gives the account's tables. Only an authorised request gets here, so strangers make none.
+func (s *Service) account(name string) *account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have, ok := s.accounts[name]
+	if !ok {
+		have = &account{limit: s.options.AccountBytes}
+		s.accounts[name] = have
+	}
+	return have
+}
+
+// accountName takes the account out of a Host header: ACCOUNT.table.SUFFIX, with or without a port.
+func (s *Service) accountName(host string) (string, bool) {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	name, ok := strings.CutSuffix(strings.TrimSuffix(strings.ToLower(host), "."), ".table."+s.options.Suffix)
+	if !ok || len(name) < 3 || len(name) > 24 {
+		return "", false
+	}
+	for _, c := range []byte(name) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return "", false
+		}
+	}
+	return name, true
+}
+
+// call is one request on its way through the service.
+type call struct {
+	service  *Service
+	account  *account
+	name     string // of the account
+	base     string // "https://ACCOUNT.table.SUFFIX"
+	writer   http.ResponseWriter
+	request  *http.Request
+	resource resource
+	metadata metadata
+	now      time.Time
+}
+
+// ServeHTTP answers one request.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	now := s.options.Now()
+	s.setCommon(w.Header(), r)
+	name, ok := s.accountName(r.Host)
+	if !ok {
+		writeFault(w, fault(http.StatusBadRequest, "InvalidUri",
+			"The host of the request is not ACCOUNT.table."+s.options.Suffix+"."), now)
+		return
+	}
+	if err := s.options.Authorizer.Authorize(r, name); err != nil {
+		var refused *Fault
+		if !errors.As(err, &refused) {
+			refused = faultAuthentication(err.Error())
+		}
+		writeFault(w, refused, now)
+		return
+	}
+	c := &call{service: s, account: s.account(name), name: name, writer: w, request: r, now: now,
+		base: "https://" + name + ".table." + s.options.Suffix}
+	if r.TLS == nil {
+		c.base = "http" + strings.TrimPrefix(c.base, "https")
+	}
+	if f := c.serve(); f != nil {
+		writeFault(w, f, now)
+	}
+}
+
+// setCommon sets the headers that every answer has.
+func (s *Service) setCommon(header http.Header, r *http.Request) {
+	header.Set("Server", "Postern-Table/1.0")
+	header.Set(headerRequestID, uuid.NewString())
+	header.Set("x-ms-version", "2019-02-02")
+	if version := r.Header.Get("x-ms-version"); version != "" && clean(version) != "" && len(version) <= 10 {
+		header.Set("x-ms-version", version)
+	}
+	if id := clean(r.Header.Get("x-ms-client-request-id")); id != "" {
+		header.Set("x-ms-client-request-id", id)
+	}
+	header.Set("Cache-Control", "no-cache")
+}
+
+// serve finds what the request asks for. A fault that it gives has not been written yet.
+func (c *call) serve() *Fault {
+	var f *Fault
+	if c.resource, f = parsePath(c.request.URL.Path); f != nil {
+		return f
+	}
+	query := c.request.URL.Query()
+	if comp := query.Get("comp"); comp != "" {
+		return notImplemented("comp=" + comp)
+	}
+	if c.resource.kind == resourceBatch {
+		if c.request.Method != http.MethodPost {
+			return faultMethod
+		}
+		return c.batch()
+	}
+	if c.metadata, f = chooseMetadata(query.Get("$format"), c.request.Header.Get("Accept")); f != nil {
+		return f
+	}
+	method, f := tunnelled(c.request)
+	if f != nil {
+		return f
+	}
+	switch {
+	case c.resource.kind == resourceTables && method == http.MethodGet:
+		return c.listTables(query)
+	case c.resource.kind == resourceTables && method == http.MethodPost:
+		return c.createTable()
+	case c.resource.kind == resourceTable && method == http.MethodGet:
+		return c.getTable()
+	case c.resource.kind == resourceTable && method == http.MethodDelete:
+		return c.deleteTable()
+	case c.resource.kind == resourceEntities && method == http.MethodGet:
+		return c.queryEntities(query)
+	case c.resource.kind == resourceEntity && method == http.MethodGet:
+		return c.getEntity(query)
+	case c.resource.kind == resourceEntities && method == http.MethodPost, c.resource.kind == resourceEntity:
+		return c.writeEntity(method)
+	case c.resource.kind == resourceService:
+		return notImplemented("the service's own properties")
+	}
+	return faultMethod
+}
+
+// tunnelled gives the method that a POST means by X-HTTP-Method, which clients behind old proxies use for MERGE.
+func tunnelled(r *http.Request) (string, *Fault) {
+	means := r.Header.Get("X-HTTP-Method")
+	switch {
+	case means == "":
+		return r.Method, nil
+	case r.Method != http.MethodPost:
+		return "", fault(http.StatusBadRequest, "XMethodNotUsingPost", "The request uses X-HTTP-Method with an HTTP verb other than POST.")
+	case means == "MERGE" || means == http.MethodPatch || means == http.MethodPut || means == http.MethodDelete:
+		return means, nil
+	}
+	return "", fault(http.StatusBadRequest, "XMethodIncorrectValue", "The specified X-HTTP-Method is invalid.")
+}
+
+// readBody reads a JSON body within its bound.
+func readBody(r *http.Request, limit int64) ([]byte, *Fault) {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case r.Header.Get("Content-Type") == "": // taken as JSON, the only form that there is
+	case err != nil || media != "application/json":
+		return nil, faultMediaType
+	}
+	return readAll(r, limit)
+}
+
+func readAll(r *http.Request, limit int64) ([]byte, *Fault) {
+	if r.ContentLength > limit {
+		return nil, faultBodyLarge
+	}
+	data, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	switch {
+	case err != nil:
+		return nil, faultInput
+	case int64(len(data)) > limit:
+		return nil, faultBodyLarge
+	}
+	return data, nil
+}
