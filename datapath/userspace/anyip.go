@@ -33,17 +33,16 @@ func (Flow) Network() string { return "udp" }
 // String is the sender, as with a *net.UDPAddr.
 func (f Flow) String() string { return f.Remote.String() }
 
-// anyUDP receives UDP on every address of a stack that has none of its own.
+// anyUDP receives UDP on every address of a stack that has none of its own; the stack must know toward.
 type anyUDP struct {
 	stack *Stack
-	nic   func(netip.Addr) tcpip.NICID // the NIC toward a peer
 
 	mu    sync.RWMutex
 	ports map[uint16]*PacketConn
 }
 
-func newAnyUDP(s *Stack, nic func(netip.Addr) tcpip.NICID) *anyUDP {
-	a := &anyUDP{stack: s, nic: nic, ports: map[uint16]*PacketConn{}}
+func newAnyUDP(s *Stack) *anyUDP {
+	a := &anyUDP{stack: s, ports: map[uint16]*PacketConn{}}
 	s.ip.SetTransportProtocolHandler(udp.ProtocolNumber, a.receive)
 	return a
 }
@@ -141,7 +140,7 @@ func (c *PacketConn) WriteTo(data []byte, address net.Addr) (int, error) {
 	}
 	local, _ := full(flow.Local)
 	remote, number := full(flow.Remote)
-	route, err := c.any.stack.ip.FindRoute(c.any.nic(flow.Remote.Addr()), local.Addr, remote.Addr, number, false)
+	route, err := c.any.stack.ip.FindRoute(c.any.stack.toward(flow.Remote.Addr()), local.Addr, remote.Addr, number, false)
 	if err != nil {
 		return 0, c.failure("write", textError(err.String()))
 	}

@@ -65,6 +65,9 @@ func (s *Stack) dialTCP(ctx context.Context, local, remote netip.AddrPort) (net.
 	}
 	if local.IsValid() {
 		from, _ := full(local)
+		if s.toward != nil {
+			from.NIC = s.toward(local.Addr())
+		}
 		if err := endpoint.Bind(from); err != nil {
 			endpoint.Close()
 			return nil, fail("bind", err)

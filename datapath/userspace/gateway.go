@@ -63,12 +63,13 @@ func NewGateway(fabric *Fabric, internet *Internet, name string) (*Gateway, erro
 		{Destination: header.IPv6EmptySubnet, NIC: gatewayFabric},
 		{Destination: header.IPv4EmptySubnet, NIC: gatewayInternet},
 	})
-	g.udp = newAnyUDP(g.Stack, func(peer netip.Addr) tcpip.NICID {
+	g.toward = func(peer netip.Addr) tcpip.NICID {
 		if peer.Is4() {
 			return gatewayInternet
 		}
 		return gatewayFabric
-	})
+	}
+	g.udp = newAnyUDP(g.Stack)
 	return g, nil
 }
 

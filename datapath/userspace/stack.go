@@ -33,6 +33,9 @@ type Stack struct {
 	// resolver answers names; nil: only addresses can be dialled.
 	resolver *net.Resolver
 
+	// toward names the NIC toward an address, for a stack that answers on every address of several NICs; nil: any NIC.
+	toward func(netip.Addr) tcpip.NICID
+
 	once  sync.Once
 	links []*link
 }
