@@ -140,3 +140,27 @@ func TestSecurityGroups(t *testing.T) {
 		want(t, w.send(1, tcp(vmApp, vmNeighbour, 40001, 80, syn)), model.Drop, model.ReasonSecurityGroup)
 	})
 }
+
+func TestPlatformTags(t *testing.T) {
+	for _, c := range []struct {
+		name              string
+		dns, metadata     bool
+		toDNS, toMetadata model.Reason
+	}{
+		{"NSG-5 nothing denied", false, false, model.ReasonPlatform, model.ReasonPlatform},
+		{"NSG-5 name resolution denied", true, false, model.ReasonSecurityGroup, model.ReasonPlatform},
+		{"NSG-5 metadata denied", false, true, model.ReasonPlatform, model.ReasonSecurityGroup},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.planA.Host.NICs[0].DenyDNS, w.planA.Host.NICs[0].DenyMetadata = c.dns, c.metadata
+			w.apply(t)
+			if got := w.send(1, udp(vmApp, dns, 1, 53)).Verdict.Reason; got != c.toDNS {
+				t.Errorf("name resolution: %v", got)
+			}
+			if got := w.send(1, tcp(vmApp, metadata, 1, 80, syn)).Verdict.Reason; got != c.toMetadata {
+				t.Errorf("metadata: %v", got)
+			}
+		})
+	}
+}

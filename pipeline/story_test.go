@@ -87,6 +87,12 @@ func TestStoryService(t *testing.T) {
 		want(t, w.send(1, ping(vmApp, storage)), model.ToFabric, model.ReasonInternet)
 		want(t, w.send(1, other(vmApp, storage, 47)), model.ToFabric, model.ReasonInternet)
 	})
+	t.Run("SE-14 a flow that the VM never answered has no service", func(t *testing.T) {
+		w := newWorld(t)
+		want(t, w.receive(tunnelled(tcp(storage, vmApp, 443, 80, syn))), model.Deliver, model.ReasonDelivered)
+		nobody := ip6(fabric(locatorService, model.FunctionService, model.IdentityNone, storage), appAddress, 6, tcpSegment(443, 80, ack, nil, nil))
+		want(t, w.receive(nobody), model.Drop, model.ReasonUnsolicited)
+	})
 	t.Run("SE-14 a service opens nothing, whatever rules say", func(t *testing.T) {
 		w := newWorld(t)
 		w.planA.Host.NICs[0].Incoming = [2]plan.Ref{}
@@ -217,6 +223,21 @@ func TestStoryPathChange(t *testing.T) {
 		w.planA.Host.NICs[0].EnabledServices = 0
 		w.apply(t)
 		mustReset(t, want(t, w.send(1, toStorage), model.Reply, model.ReasonPathChanged).Data, toStorage)
+	})
+	t.Run("SE-3 a connection that the other side opened", func(t *testing.T) {
+		opening, answer := tunnelled(tcp(storage, vmApp, 443, 80, syn)), tcp(vmApp, storage, 80, 443, syn|ack)
+		w := newWorld(t)
+		want(t, w.receive(opening), model.Deliver, model.ReasonDelivered)
+		want(t, w.send(1, answer), model.ToFabric, model.ReasonServiceEndpoint) // the first way is no change
+
+		w = newWorld(t)
+		w.planA.Host.NICs[0].EnabledServices = 0
+		w.apply(t)
+		want(t, w.receive(opening), model.Deliver, model.ReasonDelivered)
+		want(t, w.send(1, answer), model.ToFabric, model.ReasonRegionalEgress)
+		w.planA.Host.NICs[0].EnabledServices = 1
+		w.apply(t)
+		mustReset(t, want(t, w.send(1, answer), model.Reply, model.ReasonPathChanged).Data, answer)
 	})
 	t.Run("SE-3 UDP changes its way in silence", func(t *testing.T) {
 		w := newWorld(t)
@@ -357,6 +378,31 @@ func TestStoryFlowsEnd(t *testing.T) {
 			want(t, w.receive(answer), action, reason)
 		})
 	}
+	t.Run("an ICMP error makes no flow and keeps none alive", func(t *testing.T) {
+		w := newWorld(t)
+		w.send(1, udp(vmApp, vmNeighbour, 1, 2))
+		quoteOut, quoteIn := udp(vmApp, vmNeighbour, 1, 2)[:28], udp(vmNeighbour, vmApp, 2, 1)[:28]
+		errorOut := icmp(vmApp, vmNeighbour, 3, 3, 0, quoteIn)
+		errorIn := tunnelled(icmp(vmNeighbour, vmApp, 3, 3, 0, quoteOut))
+		for range 2 {
+			want(t, w.send(1, errorOut), model.ToFabric, model.ReasonVirtualNetwork)
+			want(t, w.receive(errorIn), model.Deliver, model.ReasonDelivered)
+			w.wait(time.Minute)
+		}
+		if size := w.a.flows.size(); size != 1 {
+			t.Fatalf("%d flows", size)
+		}
+		w.wait(time.Second)
+		want(t, w.send(1, errorOut), model.Drop, model.ReasonUnrelatedError)
+		want(t, w.receive(errorIn), model.Drop, model.ReasonUnrelatedError)
+	})
+	t.Run("SE-14 a refresh makes no flow", func(t *testing.T) {
+		table := newFlowTable(16, 1)
+		table.receive(numberedKey(1), 0, 0, false)
+		if table.size() != 0 {
+			t.Fatal("there is a flow")
+		}
+	})
 	t.Run("UDP after 121 s", func(t *testing.T) {
 		w := newWorld(t)
 		w.send(1, udp(vmApp, storage, 1, 2))
