@@ -98,12 +98,12 @@ func TestApplyKeepsFlowsAndCounters(t *testing.T) {
 	w.planA.Host.NICs = w.planA.Host.NICs[:1] // NIC 2 goes, and its counters with it
 	w.apply(t)
 	want(t, w.receive(fromStorage(6, tcpSegment(443, 40000, ack, nil, nil))), model.Deliver, model.ReasonDelivered)
-	expected := []Counter{{0, model.ReasonNotOurs, 1}, {1, model.ReasonServiceEndpoint, 1}, {1, model.ReasonDelivered, 1}, {1, model.ReasonSecurityGroup, 1}}
+	expected := []Counter{{NIC: 0, Reason: model.ReasonNotOurs, Packets: 1}, {NIC: 1, Reason: model.ReasonServiceEndpoint, Packets: 1}, {NIC: 1, Reason: model.ReasonDelivered, Packets: 1}, {NIC: 1, Reason: model.ReasonSecurityGroup, Packets: 1}}
 	if got := w.a.Counters(); !reflect.DeepEqual(got, expected) {
 		t.Fatalf("counters %v; want %v", got, expected)
 	}
 	w.edge.ToFabric(tcp("10.0.0.1", publicApp, 1, 80, syn), w.out)
-	if got := w.edge.Counters(); !reflect.DeepEqual(got, []Counter{{0, model.ReasonMartian, 1}}) {
+	if got := w.edge.Counters(); !reflect.DeepEqual(got, []Counter{{NIC: 0, Reason: model.ReasonMartian, Packets: 1}}) {
 		t.Fatalf("edge's counters %v", got)
 	}
 }

@@ -249,6 +249,7 @@ var reasonCases = []reasonCase{
 	{"tiny first fragment from the service", nil, in(fromStorage(44, fragment6(6, 0, true, 1, make([]byte, 16)))), model.Drop, model.ReasonFragmentTiny},
 	{"later fragment from the service, without its first", nil, in(fromStorage(44, fragment6(17, 24, false, 1, make([]byte, 16)))), model.Drop, model.ReasonFragmentFirstMissing},
 	{"fragments from the service", sent(1, udp(vmApp, storage, 80, 40000)), inLater(fromStorage(44, fragment6(17, 0, true, 1, firstPart)), fromStorage(44, fragment6(17, 24, false, 1, make([]byte, 16)))), model.Deliver, model.ReasonDelivered},
+	{"fragmented ICMPv6 error", nil, in(ip6(fabricNode, appAddress, 44, fragment6(58, 0, true, 1, icmpMessage(2, 0, 1400, quoteOfTunnel(appAddress, toNeighbour))))), model.Drop, model.ReasonUnsupportedProtocol},
 	{"atomic fragment from the service", sent(1, toStorage), in(fromStorage(44, fragment6(6, 0, false, 1, tcpSegment(443, 40000, ack, nil, nil)))), model.Deliver, model.ReasonDelivered},
 
 	// From the fabric, step 5.
