@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -116,4 +118,33 @@ func TestApplyOwnsNothing(t *testing.T) {
 	w.planA.Host.Routes["routes"][2].Hop.Type = model.NextHopNone
 	want(t, w.send(5, tcp(vmPrivate, storage, 1, 443, syn)), model.ToFabric, model.ReasonServiceEndpoint)
 	want(t, w.send(1, toNeighbour), model.ToFabric, model.ReasonVirtualNetwork)
+}
+
+// TestApplyFromJSON takes plans the way that they come to a node.
+func TestApplyFromJSON(t *testing.T) {
+	for _, node := range []plan.Node{hostPlan("a", locatorA), edgePlan()} {
+		data, err := json.Marshal(node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back plan.Node
+		if err := json.Unmarshal(data, &back); err != nil {
+			t.Fatal(err)
+		}
+		again, err := json.Marshal(back)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(again, data) {
+			t.Fatalf("the plan came back as another one:\n%s\n%s", data, again)
+		}
+		if node.Host != nil {
+			err = NewHost(func() int64 { return 0 }).Apply(back)
+		} else {
+			err = NewEdge().Apply(back)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
