@@ -58,19 +58,16 @@ func Start(dir string, log *slog.Logger) (*Plane, error) {
 			return p.Compiler.Compile(snapshot, catalogue)
 		}, log)
 	})
-	served := make(chan error, 1)
+	listener, err := api.Listen(dir)
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	p.work.Go(func() {
-		if err := p.API.Serve(ctx, dir, log); err != nil {
-			served <- err
-			log.Error("the API's socket failed", "error", err)
+		if err := p.API.Serve(ctx, listener, log); err != nil {
+			log.Error("the API's socket failed; start again", "error", err)
 		}
 	})
-	select {
-	case err := <-served:
-		return nil, errors.Join(err, p.Close())
-	default:
-		return p, nil
-	}
+	return p, nil
 }
 
 // Catalogue is the service-tag catalogue that holds: the imported one, or the built-in one.
