@@ -64,6 +64,23 @@ func (s *Store) PutCatalogue(ctx context.Context, data []byte) (int64, error) {
 	return 0, fmt.Errorf("write the service-tag catalogue: %w", ctx.Err())
 }
 
+// CatalogueSum is the SHA-256 of the stored service-tag catalogue in hex, "" when none was stored: a cheap way to learn
+// whether it has changed.
+func (s *Store) CatalogueSum(ctx context.Context) (string, error) {
+	answer, err := s.client.Get(ctx, catalogueKey)
+	if err != nil {
+		return "", fmt.Errorf("read the service-tag catalogue: %w", err)
+	}
+	if len(answer.Kvs) == 0 {
+		return "", nil
+	}
+	var current generation
+	if err := json.Unmarshal(answer.Kvs[0].Value, &current); err != nil {
+		return "", fmt.Errorf("read the service-tag catalogue: %w", err)
+	}
+	return current.Sum, nil
+}
+
 // Catalogue reads the service-tag catalogue; nil when none was stored.
 func (s *Store) Catalogue(ctx context.Context) ([]byte, error) {
 	answer, err := s.client.Get(ctx, catalogueKey)
