@@ -136,7 +136,7 @@ func (c *cloud) plan(host int) plan.Node {
 			node.Host.NICs = append(node.Host.NICs, machine.nic)
 		}
 		node.Host.Directory = append(node.Host.Directory, plan.Location{VNet: 1, IPv4: machine.nic.IPv4, Subnet: machine.nic.Subnet,
-			Locator: c.hosts[machine.host].Node.Locator})
+			Locator: c.hosts[machine.host].Node.Locator, Forwarding: machine.nic.Forwarding})
 	}
 	return node
 }

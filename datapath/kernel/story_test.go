@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"postern/lab"
 	"postern/model"
+	"postern/plan"
 	"postern/wire"
 )
 
@@ -285,3 +287,29 @@ func await(t *testing.T, what string, holds func() bool) {
 	}
 }
 
+// TestAppliance sends one way through a VM that forwards: its packets leave one capsule and enter the next.
+func TestAppliance(t *testing.T) {
+	c := newCloud(t, 1600)
+	if err := c.far.Do(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0) }); err != nil {
+		t.Fatal(err)
+	}
+	c.far.nic.Forwarding = true
+	for host := range c.hosts {
+		node := c.plan(host)
+		for i := range node.Host.NICs {
+			if node.Host.NICs[i].Number == c.app.nic.Number {
+				node.Host.NICs[i].Routes = "0000000000000009"
+			}
+		}
+		node.Host.Routes["0000000000000009"] = append([]plan.Route{{Prefix: netip.PrefixFrom(c.near.nic.IPv4, 32),
+			Hop: plan.Hop{Type: model.NextHopVirtualAppliance, Source: model.SourceUser, Address: c.far.nic.IPv4, VNet: 1}}},
+			node.Host.Routes["0000000000000001"]...)
+		c.apply(t, host, node)
+	}
+	client, server := connect(t, c.app.Namespace, c.near.Namespace, c.near.nic.IPv4)
+	echo(t, client, server)
+	move(t, client, server)
+	if passed := c.packets(t, 1, c.far.nic.Number, model.ReasonVirtualNetwork); passed < 100 {
+		t.Errorf("%d packets went through the appliance, want all", passed)
+	}
+}
