@@ -95,6 +95,9 @@ func newCloud(t *testing.T, fabricMTU int) *cloud {
 		c.apply(t, i, c.plan(i))
 	}
 	t.Cleanup(func() {
+		if t.Failed() {
+			c.tell(t)
+		}
 		for _, driver := range c.drivers {
 			if err := driver.Close(); err != nil {
 				t.Error(err)
@@ -156,6 +159,17 @@ func (c *cloud) apply(t *testing.T, host int, node plan.Node) {
 	t.Helper()
 	if err := c.hosts[host].Do(func() error { return c.drivers[host].Apply(t.Context(), node) }); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// tell logs what the hosts counted.
+func (c *cloud) tell(t *testing.T) {
+	for host, driver := range c.drivers {
+		counters, err := driver.Counters()
+		t.Logf("host %d: %v", host, err)
+		for _, counter := range counters {
+			t.Logf("  NIC %d: %6d %s", counter.NIC, counter.Packets, counter.Reason)
+		}
 	}
 }
 

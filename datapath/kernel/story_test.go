@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"postern/lab"
@@ -90,6 +91,25 @@ func TestBulk(t *testing.T) {
 			move(t, server, client)
 		})
 	}
+	t.Run("cut into segments by the kernel", func(t *testing.T) {
+		// A link whose largest GSO packet is this small makes the kernel cut ours, as a NIC without offload does.
+		if err := c.hosts[0].Do(func() error {
+			fabric, err := netlink.LinkByName(lab.FabricLink)
+			if err != nil {
+				return err
+			}
+			return netlink.LinkSetGSOMaxSize(fabric, 3000)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, peer := range []struct {
+			where   *lab.Namespace
+			address netip.Addr
+		}{{c.gateway.Namespace, serviceAddress}, {c.far.Namespace, c.far.nic.IPv4}} {
+			client, server := connect(t, c.app.Namespace, peer.where, peer.address)
+			move(t, client, server)
+		}
+	})
 	t.Run("nothing was dropped", func(t *testing.T) {
 		for host := range c.hosts {
 			counters, err := c.drivers[host].Counters()
@@ -137,11 +157,16 @@ func echo(t *testing.T, client, server net.Conn) {
 	}
 }
 
-// bulkBytes is what a bulk transfer carries.
+// bulkBytes is what a bulk transfer with offload carries.
 const bulkBytes = 200 << 20
 
 // move sends bulkBytes one way and compares what arrives.
 func move(t *testing.T, from, to net.Conn) {
+	t.Helper()
+	moveBytes(t, from, to, bulkBytes)
+}
+
+func moveBytes(t *testing.T, from, to net.Conn, size int) {
 	t.Helper()
 	table := crc32.MakeTable(crc32.Castagnoli)
 	sent := make(chan uint32, 1)
@@ -153,7 +178,7 @@ func move(t *testing.T, from, to net.Conn) {
 			block[i] = byte(random.Uint32())
 		}
 		sum := uint32(0)
-		for left := bulkBytes; left > 0; left -= len(block) {
+		for left := size; left > 0; left -= len(block) {
 			block[left/len(block)%len(block)]++ // no two blocks are alike
 			sum = crc32.Update(sum, table, block)
 			if _, err := from.Write(block); err != nil {
@@ -165,10 +190,10 @@ func move(t *testing.T, from, to net.Conn) {
 	}()
 	hash := crc32.New(table)
 	started := time.Now()
-	if _, err := io.CopyN(hash, struct{ io.Reader }{to}, bulkBytes); err != nil {
+	if _, err := io.CopyN(hash, struct{ io.Reader }{to}, int64(size)); err != nil {
 		t.Fatalf("receive: %v", err)
 	}
-	t.Logf("%.1f Gbit/s", bulkBytes*8/time.Since(started).Seconds()/1e9)
+	t.Logf("%.1f Gbit/s", float64(size)*8/time.Since(started).Seconds()/1e9)
 	select {
 	case sum := <-sent:
 		if sum != hash.Sum32() {
@@ -312,4 +337,39 @@ func TestAppliance(t *testing.T) {
 	if passed := c.packets(t, 1, c.far.nic.Number, model.ReasonVirtualNetwork); passed < 100 {
 		t.Errorf("%d packets went through the appliance, want all", passed)
 	}
+}
+
+// TestTunnelOfVMs has two VMs with a VXLAN of their own: their packets are capsules before ours is put around them. The
+// tunnel has no segmentation offload: see the package's documentation.
+func TestTunnelOfVMs(t *testing.T) {
+	c := newCloud(t, 1600)
+	inner := []netip.Addr{netip.MustParseAddr("192.168.5.1"), netip.MustParseAddr("192.168.5.2")}
+	ends := []machine{c.app, c.far}
+	for i, machine := range ends {
+		if err := machine.Do(func() error {
+			attrs := netlink.NewLinkAttrs()
+			attrs.Name, attrs.MTU = "vxlan0", 1450
+			tunnel := &netlink.Vxlan{LinkAttrs: attrs, VxlanId: 5, Port: 4789, Learning: true,
+				Group: ends[1-i].nic.IPv4.AsSlice(), SrcAddr: machine.nic.IPv4.AsSlice()}
+			if err := netlink.LinkAdd(tunnel); err != nil {
+				return err
+			}
+			address, err := netlink.ParseAddr(netip.PrefixFrom(inner[i], 24).String())
+			if err != nil {
+				return err
+			}
+			if err := netlink.AddrAdd(tunnel, address); err != nil {
+				return err
+			}
+			if err := netlink.LinkSetGSOMaxSize(tunnel, 2000); err != nil {
+				return err
+			}
+			return netlink.LinkSetUp(tunnel)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client, server := connect(t, c.app.Namespace, c.far.Namespace, inner[1])
+	moveBytes(t, client, server, bulkBytes/20)
+	moveBytes(t, server, client, bulkBytes/20)
 }
