@@ -59,7 +59,7 @@ func TestHandshake(t *testing.T) {
 
 func TestNamesRefused(t *testing.T) {
 	minter := NewMinter(newAuthority(t), []string{suffix}, nil)
-	for _, name := range []string{"", ".", "..core.windows.net", "a..core.windows.net", "-a.core.windows.net",
+	for _, name := range []string{"", ".", "evilcore.windows.net", "example.org", "..core.windows.net", "a..core.windows.net", "-a.core.windows.net",
 		"a b.core.windows.net", "*.core.windows.net", "a\x00.core.windows.net", strings.Repeat("a.", 130) + suffix} {
 		if _, err := minter.GetCertificate(&tls.ClientHelloInfo{ServerName: name}); err == nil {
 			t.Errorf("%q: got a certificate", name)
