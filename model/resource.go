@@ -1,7 +1,12 @@
 // Package model owns the nouns: what a cloud is made of, without any I/O. Every other package speaks in these types.
 package model
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
 
 // ResourceID is the ARM id of a resource as its writer spelled it. Compare with Key, never with ==, since ARM ids do
 // not depend on case.
@@ -80,6 +85,16 @@ func (t NextHopType) String() string { return nextHopNames[t] }
 // MarshalText writes ARM's word.
 func (t NextHopType) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
+// UnmarshalText reads ARM's word: a plan that a node takes from the store has it.
+func (t *NextHopType) UnmarshalText(text []byte) error {
+	number := slices.Index(nextHopNames[:], string(text))
+	if number < 0 {
+		return fmt.Errorf("next hop type %q: want one of %s", text, strings.Join(nextHopNames[:], ", "))
+	}
+	*t = NextHopType(number)
+	return nil
+}
+
 // RouteSource is who made a route.
 type RouteSource uint8
 
@@ -96,6 +111,16 @@ func (s RouteSource) String() string { return routeSourceNames[s] }
 
 // MarshalText writes ARM's word.
 func (s RouteSource) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads ARM's word.
+func (s *RouteSource) UnmarshalText(text []byte) error {
+	number := slices.Index(routeSourceNames[:], string(text))
+	if number < 0 {
+		return fmt.Errorf("route source %q: want one of %s", text, strings.Join(routeSourceNames[:], ", "))
+	}
+	*s = RouteSource(number)
+	return nil
+}
 
 // NetworkSecurityGroup is Microsoft.Network/networkSecurityGroups. The three default rules each way are not listed;
 // compile adds them (NSG-1).

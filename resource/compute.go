@@ -260,9 +260,9 @@ func decodeNode(r *Record) (any, error) {
 			return nil, refuse(CodeInvalidRequestFormat, l.field, "'%s' is not a locator: want an IPv6 prefix of 56 bits, for example fd00:1:1:100::/56.", l.text)
 		}
 	}
-	for field, text := range map[string]string{"properties.outboundAddress": p.OutboundAddress, "properties.platformPool": p.PlatformPool} {
-		if (text != "") != (node.Role == model.RoleEdge) {
-			return nil, refuse(CodeInvalidRequestFormat, field, "An edge has an outboundAddress and a platformPool, and no other node has; "+
+	for _, f := range []struct{ field, text string }{{"properties.outboundAddress", p.OutboundAddress}, {"properties.platformPool", p.PlatformPool}} {
+		if (f.text != "") != (node.Role == model.RoleEdge) {
+			return nil, refuse(CodeInvalidRequestFormat, f.field, "An edge has an outboundAddress and a platformPool, and no other node has; "+
 				"this node is a %s.", node.Role)
 		}
 	}

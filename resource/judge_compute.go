@@ -31,8 +31,7 @@ func (j *judge) nicsIndex() *nicIndex {
 	}
 	x := &nicIndex{make(map[string][]*networkInterface), make(map[string]map[netip.Addr]*networkInterface), make(map[string]int),
 		make(map[string]*networkInterface), make(map[string]*virtualMachine), make(map[netip.Addr]*model.PublicIPAddress)}
-	// Sorted, so that of two that claim one thing it is always the same one that has it.
-	for _, r := range j.after.Records("") {
+	for _, r := range j.claimants("") {
 		switch noun := j.after.entries[r.Key()].noun.(type) {
 		case *networkInterface:
 			x.bySubnet[noun.Subnet.Key()] = append(x.bySubnet[noun.Subnet.Key()], noun)
@@ -55,6 +54,20 @@ func (j *judge) nicsIndex() *nicIndex {
 	}
 	j.nics = x
 	return x
+}
+
+// claimants lists the records of a type in the order in which they have what only one can have: those that the change
+// leaves alone before those that it writes. The latter are judged, and the one that comes too late is refused.
+func (j *judge) claimants(typ string) []*Record {
+	var stay, written []*Record
+	for _, r := range j.after.Records(typ) {
+		if j.before.entries[r.Key()] == j.after.entries[r.Key()] {
+			stay = append(stay, r)
+		} else {
+			written = append(written, r)
+		}
+	}
+	return append(stay, written...)
 }
 
 // take notes that a NIC has its address, unless another has it.
@@ -258,21 +271,15 @@ type accountIndex struct {
 func (j *judge) accountsIndex() *accountIndex {
 	if j.accounts == nil {
 		j.accounts = &accountIndex{make(map[string]*storageAccount), make(map[netip.Addr]bool)}
-		for _, r := range j.after.Records(TypeStorageAccount) {
+		for _, r := range j.claimants(TypeStorageAccount) {
 			account := j.after.entries[r.Key()].noun.(*storageAccount)
-			if other := j.accounts.names[account.Name]; other == nil || j.isNewAccount(other) {
+			if j.accounts.names[account.Name] == nil {
 				j.accounts.names[account.Name] = account
 			}
 			j.accounts.addresses[account.Address] = true
 		}
 	}
 	return j.accounts
-}
-
-// isNewAccount tells whether an account was not there before: of two with one name the older has it.
-func (j *judge) isNewAccount(account *storageAccount) bool {
-	_, ok := j.before.entries[account.ID.Key()]
-	return !ok
 }
 
 // storageAccount allots address and keys, and the identities of the network rules.

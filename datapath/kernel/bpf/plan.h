@@ -182,7 +182,7 @@ struct fragment_key {
 	__be32 destination;
 	__be16 id;
 	__u8 protocol;
-	__u8 incoming;
+	__u8 way; /* enum way_of_fragment */
 };
 
 struct fragment {

@@ -246,7 +246,7 @@ type PosternFragmentKey struct {
 	Destination uint32
 	Id          uint16
 	Protocol    uint8
-	Incoming    uint8
+	Way         uint8
 }
 
 type PosternHop struct {
