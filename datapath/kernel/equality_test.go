@@ -83,15 +83,7 @@ func newTwins(t testing.TB) *twins {
 		t.Skip(err)
 	}
 	inNewNamespace(t)
-	for _, name := range []string{"fabric0", "nic1", "nic2", "nic3", "nic4", "nic5", "nic6"} {
-		link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: "p" + name}
-		if err := netlink.LinkAdd(link); err != nil {
-			t.Fatal(err)
-		}
-		if err := netlink.LinkSetUp(link); err != nil {
-			t.Fatal(err)
-		}
-	}
+	addLinks(t, "fabric0", "nic1", "nic2", "nic3", "nic4", "nic5", "nic6")
 	pins := filepath.Join(bpffs(t), "host")
 	driver, err := Open(Options{
 		Role: model.RoleHost, Pins: pins, Fabric: "fabric0",
@@ -109,6 +101,20 @@ func newTwins(t testing.TB) *twins {
 		}
 	})
 	return &twins{driver: driver, nextNIC: 1}
+}
+
+// addLinks makes interfaces in this thread's namespace that are up.
+func addLinks(t testing.TB, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: "p" + name}
+		if err := netlink.LinkAdd(link); err != nil {
+			t.Fatal(err)
+		}
+		if err := netlink.LinkSetUp(link); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // inNewNamespace moves the test's thread into a network namespace of its own, which ends with the test.
