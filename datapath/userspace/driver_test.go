@@ -227,6 +227,40 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 }
 
+// TestCloseDuringHandshake closes an edge while a VM leaves the edge's half of a handshake without an answer.
+func TestCloseDuringHandshake(t *testing.T) {
+	c := newCloud(t, neighbour())
+	listener, err := c.outsider.Listen("tcp", ":7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	c.hosts[0].Stop() // what comes back is lost
+	ctx, cancel := context.WithCancel(c.ctx)
+	dialled := make(chan struct{})
+	go func() {
+		defer close(dialled)
+		if conn, err := c.vm("vm-near").DialContext(ctx, "tcp", outsiderAddress.String()+":7"); err == nil {
+			conn.Close()
+			t.Error("the VM got an answer over a host that is stopped")
+		}
+	}()
+	accepted, err := listener.Accept() // the edge dials before it answers the VM
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer accepted.Close()
+	closed := make(chan struct{})
+	go func() { c.edge.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Error("Close waits for the VM")
+	}
+	cancel()
+	<-dialled
+}
+
 func TestClosedNodes(t *testing.T) {
 	c := newCloud(t, app())
 	c.close()
