@@ -281,3 +281,35 @@ func TestClosedNodes(t *testing.T) {
 		}
 	}
 }
+
+// TestResetIsToldTwice meets a reset with a Write, after which gVisor's Read would answer the end of the stream.
+func TestResetIsToldTwice(t *testing.T) {
+	c := newCloud(t, app())
+	listener, err := c.outsider.Listen("tcp", ":7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	conn, err := c.vm("vm-app").DialContext(c.ctx, "tcp", outsiderAddress.String()+":7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	accepted, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := accepted.(*Conn).Reset(); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	for err = nil; err == nil; _, err = conn.Write([]byte{1}) {
+		runtime.Gosched() // until the reset is here
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("Write answers %v; want a reset", err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("Read answers %v; want a reset", err)
+	}
+}
