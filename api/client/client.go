@@ -167,3 +167,15 @@ func (c *Client) PutCatalogue(ctx context.Context, data []byte) error {
 	_, err := c.do(ctx, http.MethodPut, "/postern/catalogue", data)
 	return err
 }
+
+// Routes reads the effective routes of a NIC, given by its id or name, as JSON: package inspect has the form.
+func (c *Client) Routes(ctx context.Context, nic string) ([]byte, error) {
+	return c.do(ctx, http.MethodGet, "/postern/inspect/routes?"+url.Values{"nic": {nic}}.Encode(), nil)
+}
+
+// Explain asks what becomes of the first packet of a connection from a NIC to host:port, by protocol "tcp" or "udp", and
+// answers JSON: explain.Explanation is the form.
+func (c *Client) Explain(ctx context.Context, from, to, protocol string) ([]byte, error) {
+	query := url.Values{"from": {from}, "to": {to}, "protocol": {protocol}}
+	return c.do(ctx, http.MethodGet, "/postern/inspect/explain?"+query.Encode(), nil)
+}
