@@ -2,9 +2,13 @@ package cloud
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // forward makes a VM forward packets. In the kernel data path that is the guest's own doing; a userspace VM forwards
@@ -31,5 +35,18 @@ func (s *stage) dialFromGatewayNamespace(ctx context.Context, node string, from,
 	world.mu.Lock()
 	gateway := world.nodes[node].gateway
 	world.mu.Unlock()
-	return gateway.DialFrom(ctx, net.TCPAddrFromAddrPort(from), "tcp", to.String())
+	// A gateway answers on every address of its locators, but only a socket that asks for it may begin from one.
+	dialer := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from), Control: func(_, _ string, conn syscall.RawConn) (err error) {
+		controlled := conn.Control(func(socket uintptr) {
+			err = unix.SetsockoptInt(int(socket), unix.SOL_IPV6, unix.IPV6_FREEBIND, 1)
+		})
+		return errors.Join(controlled, err)
+	}}
+	dialer.SetMultipathTCP(false)
+	var conn net.Conn
+	err := gateway.Do(func() (err error) {
+		conn, err = dialer.DialContext(ctx, "tcp", to.String())
+		return err
+	})
+	return conn, err
 }
