@@ -23,32 +23,42 @@ const SocketName = "api.sock"
 // maxBody bounds a request's body: a tag file or a batch of many resources.
 const maxBody = 64 << 20
 
-// Serve answers requests on the socket of a state folder until the context ends. The folder's owner alone can connect.
-// The folder must be locked by the caller's store: a socket that is there already is taken for a dead process's.
-func (a *API) Serve(ctx context.Context, dir string, log *slog.Logger) error {
+// Listen makes the socket of a state folder. The folder's owner alone can connect. The folder must be locked by the
+// caller's store: a socket that is there already is taken for a dead process's.
+func Listen(dir string) (net.Listener, error) {
 	path := filepath.Join(dir, SocketName)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("serve the API at %s: %w", path, err)
+		return nil, fmt.Errorf("serve the API at %s: %w", path, err)
 	}
 	listener, err := net.Listen("unix", path)
 	if err != nil {
-		return fmt.Errorf("serve the API at %s: %w", path, err)
+		return nil, fmt.Errorf("serve the API at %s: %w", path, err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
-		listener.Close()
-		return fmt.Errorf("serve the API at %s: %w", path, err)
+		return nil, errors.Join(fmt.Errorf("serve the API at %s: %w", path, err), listener.Close())
 	}
+	return listener, nil
+}
+
+// Serve answers requests until the context ends, and closes the listener. Requests that are being answered then have a
+// second to come to their end.
+func (a *API) Serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
 	server := &http.Server{Handler: a.Handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		if server.Shutdown(ctx) != nil {
 			server.Close()
 		}
 	})
-	defer stop()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve the API at %s: %w", path, err)
+	err := server.Serve(listener)
+	if !stop() {
+		<-stopped
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the API at %s: %w", listener.Addr(), err)
 	}
 	return nil
 }

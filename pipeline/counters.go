@@ -8,11 +8,7 @@ import (
 
 // Counter tells how many packets of a NIC were judged with a reason, since the NIC is in the plan. NIC 0 has those that
 // no NIC can be named for, and an edge's.
-type Counter struct {
-	NIC     uint32
-	Reason  model.Reason
-	Packets uint64
-}
+type Counter = model.Counter
 
 // reasonCounters are the counters of one NIC.
 type reasonCounters [model.ReasonCount]atomic.Uint64

@@ -9,24 +9,24 @@ import (
 // Step is what one step of the judging saw. A step that let the packet go on has ReasonNone; the one that ended the way has
 // the verdict's reason.
 type Step struct {
-	Name       string
-	Reason     model.Reason
-	Rule       string // id of the rule that decided, "" where plain protocol sense did
-	Detail     string
-	Candidates []Candidate // of the step "route": the winner first, then the losers, longest prefix first
+	Name       string       `json:"name"`
+	Reason     model.Reason `json:"reason"`
+	Rule       string       `json:"rule,omitempty"` // id of the rule that decided, "" where plain protocol sense did
+	Detail     string       `json:"detail"`
+	Candidates []Candidate  `json:"candidates,omitempty"` // of the step "route": the winner first, then the losers, longest prefix first
 }
 
 // Candidate is a route or a service endpoint that the packet's destination matches.
 type Candidate struct {
-	Prefix      netip.Prefix
-	Source      string // model.RouteSource in words; an endpoint's is Default
-	NextHopType string // model.NextHopType in words
-	NextHop     netip.Addr
-	Endpoint    string // "Microsoft.Storage" and its kin; "" for a route
-	Enabled     bool   // the NIC's subnet has the endpoint; true for a route
-	Active      bool   // the winner
-	Rule        string // that made it win or lose
-	Detail      string // why, in words
+	Prefix      netip.Prefix `json:"prefix"`
+	Source      string       `json:"source"`      // model.RouteSource in words; an endpoint's is Default
+	NextHopType string       `json:"nextHopType"` // model.NextHopType in words
+	NextHop     netip.Addr   `json:"nextHop,omitzero"`
+	Endpoint    string       `json:"endpoint,omitempty"` // "Microsoft.Storage" and its kin; "" for a route
+	Enabled     bool         `json:"enabled"`            // the NIC's subnet has the endpoint; true for a route
+	Active      bool         `json:"active"`             // the winner
+	Rule        string       `json:"rule"`               // that made it win or lose
+	Detail      string       `json:"detail"`             // why, in words
 }
 
 // Names of steps, as Explain tells them.

@@ -62,6 +62,17 @@ func closingOf(flags uint8, byVM bool) closing {
 	return ends
 }
 
+// after is what is seen after one more packet: a SYN without ACK begins a new connection on the same ports.
+func (c closing) after(flags uint8, byVM bool) closing {
+	if flags&(packet.TCPSyn|packet.TCPAck) == packet.TCPSyn {
+		c = 0
+	}
+	return c | closingOf(flags, byVM)
+}
+
+// tunnelled tells whether the flow goes to a service or to the platform, so that translated packets alone are its answers.
+func (f *flow) tunnelled() bool { return f.viaKnown && f.via != model.IdentityNone }
+
 // closed tells whether the connection is over: a RST, or a FIN from both sides.
 func (c closing) closed() bool { return c&reset != 0 || c&(finByVM|finByRemote) == finByVM|finByRemote }
 
@@ -141,7 +152,7 @@ func (t *flowTable) send(key flowKey, now int64, via model.Identity, flags uint8
 		return flowPathChanged
 	}
 	have.lastSeen, have.via, have.viaKnown = now, via, true
-	have.closing |= closingOf(flags, true)
+	have.closing = have.closing.after(flags, true)
 	return flowRefreshed
 }
 
@@ -154,7 +165,7 @@ func (t *flowTable) receive(key flowKey, now int64, flags uint8, mayMake bool) {
 	switch {
 	case have != nil && !have.expired(key.protocol, now):
 		have.lastSeen = now
-		have.closing |= closingOf(flags, false)
+		have.closing = have.closing.after(flags, false)
 	case mayMake:
 		shard.flows.put(key, flow{lastSeen: now, closing: closingOf(flags, false)})
 	}

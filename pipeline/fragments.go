@@ -13,12 +13,14 @@ const (
 	fragmentLife = int64(30 * time.Second)
 )
 
-// direction is seen from the VM.
+// direction is seen from the VM. What comes in encapsulated and what is translated never share fragments: one comes from
+// wherever the Internet lets somebody write a source address, the other from a service (SE-13).
 type direction uint8
 
 const (
 	outgoing direction = iota
 	incoming
+	translated
 )
 
 // fragmentKey is what the fragments of one packet have in common (RFC 791, section 3.2), at one NIC.

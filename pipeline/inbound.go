@@ -127,7 +127,7 @@ func (j *judge) translatedIn(ip packet.IPv6, from, to *fabricParts) Result {
 	if d.protocol == model.ProtocolICMPv6 {
 		d.protocol = model.ProtocolICMP
 	}
-	if reason := j.judgeFragment(&d, incoming, true); reason != model.ReasonNone {
+	if reason := j.judgeFragment(&d, translated, true); reason != model.ReasonNone {
 		return j.drop(stepFragment, reason)
 	}
 	if d.piece != laterFragment {
@@ -142,14 +142,14 @@ func (j *judge) translatedIn(ip packet.IPv6, from, to *fabricParts) Result {
 		if !ok || !answers(from, &have) {
 			return j.drop(stepFlow, model.ReasonUnsolicited)
 		}
-		j.rememberFragment(&d, incoming)
+		j.rememberFragment(&d, translated)
 		j.noteReceived(&d, false)
 	}
-	translated, reason := translate.To4(j.out[packet.EthernetLen:], ip, from.ipv4, to.ipv4)
+	ipv4, reason := translate.To4(j.out[packet.EthernetLen:], ip, from.ipv4, to.ipv4)
 	if reason != model.ReasonNone {
 		return j.drop(stepTranslate, reason)
 	}
-	return j.deliver(j.out[:packet.EthernetLen+len(translated)])
+	return j.deliver(j.out[:packet.EthernetLen+len(ipv4)])
 }
 
 // answers tells whether a fabric address is the one that a flow of the VM went to: a service or the platform, and no
@@ -207,7 +207,7 @@ func (j *judge) tunnelError(message packet.ICMP, quoted packet.IPv6) Result {
 	}
 	about := datagram{source: inner.Source(), destination: inner.Destination(), protocol: inner.Protocol()}
 	about.readQuotedPorts(inner.Payload(), false)
-	if _, ok := j.findFlow(about.outgoingKey(j.nic.number)); !ok {
+	if have, ok := j.findFlow(about.outgoingKey(j.nic.number)); !ok || have.tunnelled() {
 		return j.drop(stepFlow, model.ReasonUnrelatedError)
 	}
 	mtu := min(max(message.Rest(), minFabricMTU)-packet.IPv6Len, 0xffff)

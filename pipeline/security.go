@@ -105,7 +105,10 @@ func (j *judge) admitIncoming(d *datagram) model.Reason {
 	if d.icmpError {
 		return j.admitError(d, outgoing)
 	}
-	if _, ok := j.findFlow(d.incomingKey(j.nic.number)); ok {
+	if have, ok := j.findFlow(d.incomingKey(j.nic.number)); ok {
+		if have.tunnelled() {
+			return model.ReasonUnsolicited
+		}
 		return model.ReasonNone
 	}
 	if !j.allowed(&j.nic.incoming, d) {
@@ -124,7 +127,8 @@ func (j *judge) admitError(d *datagram, quotedWay direction) model.Reason {
 	if quotedWay == incoming {
 		key = about.incomingKey(j.nic.number)
 	}
-	if _, ok := j.findFlow(key); !ok {
+	have, ok := j.findFlow(key)
+	if !ok || quotedWay == outgoing && have.tunnelled() {
 		return model.ReasonUnrelatedError
 	}
 	return model.ReasonNone

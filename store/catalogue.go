@@ -64,39 +64,35 @@ func (s *Store) PutCatalogue(ctx context.Context, data []byte) (int64, error) {
 	return 0, fmt.Errorf("write the service-tag catalogue: %w", ctx.Err())
 }
 
-// CatalogueSum is the SHA-256 of the stored service-tag catalogue in hex, "" when none was stored: a cheap way to learn
-// whether it has changed.
+// CatalogueSum names the service-tag catalogue that holds by its SHA-256 in hex, "" when none was stored: cheap, to see
+// whether one that was read is still the newest.
 func (s *Store) CatalogueSum(ctx context.Context) (string, error) {
+	current, _, err := s.catalogueGeneration(ctx)
+	return current.Sum, err
+}
+
+func (s *Store) catalogueGeneration(ctx context.Context) (current generation, revision int64, err error) {
 	answer, err := s.client.Get(ctx, catalogueKey)
 	if err != nil {
-		return "", fmt.Errorf("read the service-tag catalogue: %w", err)
+		return generation{}, 0, fmt.Errorf("read the service-tag catalogue: %w", err)
 	}
-	if len(answer.Kvs) == 0 {
-		return "", nil
+	if len(answer.Kvs) > 0 {
+		if err := json.Unmarshal(answer.Kvs[0].Value, &current); err != nil {
+			return generation{}, 0, fmt.Errorf("read the service-tag catalogue: %w", err)
+		}
 	}
-	var current generation
-	if err := json.Unmarshal(answer.Kvs[0].Value, &current); err != nil {
-		return "", fmt.Errorf("read the service-tag catalogue: %w", err)
-	}
-	return current.Sum, nil
+	return current, answer.Header.Revision, nil
 }
 
 // Catalogue reads the service-tag catalogue; nil when none was stored.
 func (s *Store) Catalogue(ctx context.Context) ([]byte, error) {
-	answer, err := s.client.Get(ctx, catalogueKey)
-	if err != nil {
-		return nil, fmt.Errorf("read the service-tag catalogue: %w", err)
-	}
-	if len(answer.Kvs) == 0 {
-		return nil, nil
-	}
-	var current generation
-	if err := json.Unmarshal(answer.Kvs[0].Value, &current); err != nil {
-		return nil, fmt.Errorf("read the service-tag catalogue: %w", err)
+	current, revision, err := s.catalogueGeneration(ctx)
+	if err != nil || current.Sum == "" {
+		return nil, err
 	}
 	data := make([]byte, 0, current.Bytes)
 	for i := range current.Parts {
-		part, err := s.client.Get(ctx, partKey(current.Sum, i), clientv3.WithRev(answer.Header.Revision))
+		part, err := s.client.Get(ctx, partKey(current.Sum, i), clientv3.WithRev(revision))
 		if err != nil || len(part.Kvs) == 0 {
 			return nil, fmt.Errorf("read part %d of the service-tag catalogue: it is missing, or %w: import the file again", i, err)
 		}

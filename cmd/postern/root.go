@@ -28,6 +28,7 @@ type app struct {
 
 // commands makes the subcommands in the order of the help.
 var commands = []func(*app) *cobra.Command{
+	newDemo, newUp, newExec,
 	newApply, newGet, newDelete,
 	newRoutes, newExplain, newLogs, newTags,
 	newVersion,
@@ -46,6 +47,7 @@ func newRoot(a *app) *cobra.Command {
 	for _, make := range commands {
 		root.AddCommand(make(a))
 	}
+	root.AddCommand(nodeCommands(a)...)
 	return root
 }
 
@@ -69,11 +71,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	noteBegin(root, &begun)
 	at, err := root.ExecuteContextC(ctx)
 	var usage errUsage
+	var child errExit
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, errDenied):
 		return exitFail
+	case errors.As(err, &child):
+		return child.code
 	case !begun, errors.As(err, &usage):
 		fmt.Fprintf(stderr, "postern: %s: see %s --help\n", strings.Join(strings.Fields(err.Error()), " "), at.CommandPath())
 		return exitUsage

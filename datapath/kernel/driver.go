@@ -36,6 +36,7 @@ type Driver struct {
 
 	mu          sync.Mutex // guards everything below: one Apply at a time
 	generation  uint32
+	current     *plan.Node             // applied last
 	attachments map[string]*attachment // by interface name
 	slots       map[uint32]uint32      // NIC number to its counters' slot; 0 is nobody's
 
@@ -127,10 +128,19 @@ func (d *Driver) Apply(_ context.Context, node plan.Node) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.applyLocked(node)
+}
+
+func (d *Driver) applyLocked(node plan.Node) error {
+	apply := d.applyHost
 	if d.options.Role == model.RoleEdge {
-		return d.applyEdge(node)
+		apply = d.applyEdge
 	}
-	return d.applyHost(node)
+	if err := apply(node); err != nil {
+		return err
+	}
+	d.current = &node
+	return nil
 }
 
 // publish makes the node's entry current. Before the first time, everything is dropped.

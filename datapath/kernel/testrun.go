@@ -55,4 +55,3 @@ func (d *Driver) AttachedTo() int {
 	defer d.mu.Unlock()
 	return len(d.attachments)
 }
-

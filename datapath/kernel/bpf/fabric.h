@@ -1,11 +1,15 @@
 /* Onto the fabric and off it. */
 #pragma once
 
+#include <linux/errno.h>
+
 #include "count.h"
 #include "translate.h"
 
 #ifndef BPF_F_ADJ_ROOM_DECAP_L3_IPV4
-#define BPF_F_ADJ_ROOM_DECAP_L3_IPV4 (1ULL << 7) /* newer than Debian 12's headers, older than our least kernel */
+/* newer than Debian 12's headers, older than our least kernel */
+#define BPF_F_ADJ_ROOM_DECAP_L3_IPV4 (1ULL << 7)
+#define BPF_F_ADJ_ROOM_DECAP_L3_IPV6 (1ULL << 8)
 #endif
 
 INLINE void set_address(struct address *out, const struct locator *locator, __u8 function, __u32 identity, __be32 ipv4)
@@ -34,6 +38,22 @@ INLINE int send(struct __sk_buff *skb, const struct node *node, const struct add
 	return bpf_redirect_neigh(node->fabric_ifindex, NULL, 0, 0);
 }
 
+/* Room for an IPv6 header before an IPv4 packet. A packet that a VM forwards, or that comes out of a tunnel of the VM's
+ * own, carries the kernel's mark of an earlier capsule, and the kernel marks a packet once: it answers EALREADY. Then the
+ * mark stands as it is, and only room and protocol are made; a decapsulation names the protocol without a mark, so there is
+ * one of 20 bytes too many. */
+INLINE long make_room(struct __sk_buff *skb)
+{
+	const __u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET;
+	long failed = bpf_skb_adjust_room(skb, IPV6_LEN, BPF_ADJ_ROOM_MAC, flags | BPF_F_ADJ_ROOM_ENCAP_L3_IPV6);
+
+	if (failed != -EALREADY)
+		return failed;
+	if (bpf_skb_adjust_room(skb, IPV6_LEN + IPV4_LEN, BPF_ADJ_ROOM_MAC, flags))
+		return -1;
+	return bpf_skb_adjust_room(skb, -IPV4_LEN, BPF_ADJ_ROOM_MAC, flags | BPF_F_ADJ_ROOM_DECAP_L3_IPV6);
+}
+
 /* An IPv6 header before the IPv4 packet of length bytes. */
 INLINE long encapsulate(struct __sk_buff *skb, __u8 tos, __u16 length, const struct address *source,
 			const struct address *destination)
@@ -44,8 +64,7 @@ INLINE long encapsulate(struct __sk_buff *skb, __u8 tos, __u16 length, const str
 		struct ipv6 ip;
 	} out = {};
 
-	if (bpf_skb_adjust_room(skb, IPV6_LEN, BPF_ADJ_ROOM_MAC,
-				BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 | BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_NO_CSUM_RESET))
+	if (make_room(skb))
 		return -1;
 	out.ethernet.type = bpf_htons(ETH_P_IPV6);
 	set_ipv6(&out.ip, tos, length, PROTOCOL_IPV4, 64, source, destination);

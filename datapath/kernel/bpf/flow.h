@@ -37,6 +37,12 @@ INLINE void set_flow_key(struct flow_key *key, const struct packet *p, __u32 nic
 	};
 }
 
+/* Whether the flow goes to a service or to the platform, so that translated packets alone are its answers. */
+INLINE bool tunnelled(const struct flow *flow)
+{
+	return flow->flags & FLOW_VIA_KNOWN && flow->via != 0;
+}
+
 INLINE __u32 tcp_marks(const struct packet *p, bool incoming)
 {
 	if (p->protocol != PROTOCOL_TCP)
@@ -48,7 +54,12 @@ INLINE __u32 tcp_marks(const struct packet *p, bool incoming)
 /* Writes only what changed, and the time once a second, so that a busy flow's line stays clean in every cache. */
 INLINE void refresh_flow(struct flow *flow, const struct packet *p, bool incoming, __u64 now)
 {
-	__u32 flags = flow->flags | tcp_marks(p, incoming);
+	__u32 flags = flow->flags;
+
+	/* A SYN without ACK begins a new connection on the same ports. */
+	if (p->protocol == PROTOCOL_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+		flags &= ~(FLOW_FIN_VM | FLOW_FIN_REMOTE | FLOW_RST);
+	flags |= tcp_marks(p, incoming);
 
 	if (now - flow->last_seen > SECOND || flags != flow->flags)
 		flow->last_seen = now;
@@ -82,5 +93,7 @@ INLINE bool quotes_known_flow(struct __sk_buff *skb, const struct packet *p, __u
 		if (type == 0 || type == 8)
 			key.local_port = key.remote_port = quote.words[2];
 	}
-	return find_flow(&key, now) != NULL;
+	struct flow *flow = find_flow(&key, now);
+
+	return flow && !(incoming && tunnelled(flow));
 }

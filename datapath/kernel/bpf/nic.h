@@ -114,8 +114,8 @@ INLINE enum reason translatable(struct __sk_buff *skb, const struct packet *p, c
 			return REASON_UNSUPPORTED_PROTOCOL;
 		if (!p->error && p->icmp_type != 0 && p->icmp_type != 8)
 			return REASON_UNSUPPORTED_PROTOCOL;
-		if (p->error && p->icmp_type != 3 && p->icmp_type != 11 && p->icmp_type != 12)
-			return REASON_UNSUPPORTED_PROTOCOL;
+		if (p->error)
+			return refuse_error(skb, p);
 	}
 	return REASON_NONE;
 }
@@ -164,7 +164,7 @@ static __noinline int judge_outgoing(struct __sk_buff *skb, const struct nic *ni
 		return drop(nic->slot, REASON_SOURCE_ADDRESS);
 	if (unusable(p.destination))
 		return drop(nic->slot, REASON_DESTINATION);
-	reason = p.later ? find_fragment(&p, nic->number, false, now) : parse_l4(skb, &p, false);
+	reason = p.later ? find_fragment(&p, nic->number, WAY_OUT, now) : parse_l4(skb, &p, false);
 	if (reason)
 		return drop(nic->slot, reason);
 	if (!p.later) {
@@ -175,7 +175,7 @@ static __noinline int judge_outgoing(struct __sk_buff *skb, const struct nic *ni
 		if (reason)
 			return drop(nic->slot, reason);
 		if (p.first)
-			remember_fragment(&p, nic->number, false, now);
+			remember_fragment(&p, nic->number, WAY_OUT, now);
 	}
 
 	long chosen = choose_outlet(&p, nic, node, &outlet);
@@ -270,7 +270,7 @@ static __noinline int judge_encapsulated(struct __sk_buff *skb, const struct nic
 		return drop(nic->slot, REASON_SOURCE_ADDRESS);
 	if (unusable(p.destination))
 		return drop(nic->slot, REASON_DESTINATION);
-	reason = p.later ? find_fragment(&p, nic->number, true, now) : parse_l4(skb, &p, false);
+	reason = p.later ? find_fragment(&p, nic->number, WAY_IN, now) : parse_l4(skb, &p, false);
 	if (reason)
 		return drop(nic->slot, reason);
 	if (!p.later) {
@@ -284,6 +284,8 @@ static __noinline int judge_encapsulated(struct __sk_buff *skb, const struct nic
 			struct flow *flow = find_flow(&key, now);
 
 			if (flow) {
+				if (tunnelled(flow))
+					return drop(nic->slot, REASON_UNSOLICITED);
 				refresh_flow(flow, &p, true, now);
 			} else {
 				struct flow fresh = {.last_seen = now, .flags = tcp_marks(&p, true)};
@@ -294,7 +296,7 @@ static __noinline int judge_encapsulated(struct __sk_buff *skb, const struct nic
 			}
 		}
 		if (p.first)
-			remember_fragment(&p, nic->number, true, now);
+			remember_fragment(&p, nic->number, WAY_IN, now);
 	}
 	if (decapsulate(skb))
 		return drop(nic->slot, REASON_MALFORMED);
@@ -375,7 +377,8 @@ static __noinline int judge_error(struct __sk_buff *skb, const struct nic *nic, 
 		} else if (key.protocol == PROTOCOL_ICMP && (scratch->inner.quoted.bytes[0] == 0 || scratch->inner.quoted.bytes[0] == 8)) {
 			key.local_port = key.remote_port = scratch->inner.quoted.words[2];
 		}
-		if (!find_flow(&key, now))
+		flow = find_flow(&key, now);
+		if (!flow || tunnelled(flow))
 			return drop(nic->slot, REASON_UNRELATED_ERROR);
 		if (mtu < 1280)
 			mtu = 1280;
@@ -488,7 +491,7 @@ static __noinline int judge_translated(struct __sk_buff *skb, const struct nic *
 	p.protocol = next == PROTOCOL_ICMPV6 ? PROTOCOL_ICMP : next;
 	p.header_length = IPV4_LEN;
 	p.total = IPV4_LEN + p.l4_length;
-	reason = p.later ? find_fragment(&p, nic->number, true, now) : parse_l4(skb, &p, true);
+	reason = p.later ? find_fragment(&p, nic->number, WAY_TRANSLATED, now) : parse_l4(skb, &p, true);
 	if (reason)
 		return drop(nic->slot, reason);
 	if (p.protocol == PROTOCOL_ICMP && !p.later && p.icmp_type != 128 && p.icmp_type != 129) {
@@ -507,7 +510,7 @@ static __noinline int judge_translated(struct __sk_buff *skb, const struct nic *
 			return drop(nic->slot, REASON_UNSOLICITED);
 		refresh_flow(flow, &p, true, now);
 		if (p.first)
-			remember_fragment(&p, nic->number, true, now);
+			remember_fragment(&p, nic->number, WAY_TRANSLATED, now);
 	}
 	if (p.protocol == PROTOCOL_ICMP && (p.first || p.later))
 		return drop(nic->slot, REASON_UNSUPPORTED_PROTOCOL);

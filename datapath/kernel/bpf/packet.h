@@ -192,44 +192,47 @@ INLINE enum reason parse_l4(struct __sk_buff *skb, struct packet *p, bool ipv6)
 	return REASON_NONE;
 }
 
-INLINE void set_fragment_key(struct fragment_key *key, const struct packet *p, __u32 nic, bool incoming)
+/* Encapsulated and translated packets never share fragments (SE-13). */
+enum way_of_fragment { WAY_OUT, WAY_IN, WAY_TRANSLATED };
+
+INLINE void set_fragment_key(struct fragment_key *key, const struct packet *p, __u32 nic, enum way_of_fragment way)
 {
 	key->nic = nic;
 	key->source = p->source;
 	key->destination = p->destination;
 	key->id = p->id;
 	key->protocol = p->protocol;
-	key->incoming = incoming;
+	key->way = way;
 }
 
 /* A later fragment takes its ports from what its first one left. */
-INLINE enum reason find_fragment(struct packet *p, __u32 nic, bool incoming, __u64 now)
+INLINE enum reason find_fragment(struct packet *p, __u32 nic, enum way_of_fragment way, __u64 now)
 {
 	struct fragment_key key;
 	struct fragment *seen;
 
-	set_fragment_key(&key, p, nic, incoming);
+	set_fragment_key(&key, p, nic, way);
 	seen = bpf_map_lookup_elem(&fragments, &key);
 	if (!seen || now - seen->seen > 30 * SECOND)
 		return REASON_FRAGMENT_FIRST_MISSING;
 	if (p->offset < seen->length)
 		return REASON_FRAGMENT_OVERLAP;
-	p->source_port = incoming ? seen->remote_port : seen->local_port;
-	p->destination_port = incoming ? seen->local_port : seen->remote_port;
+	p->source_port = way ? seen->remote_port : seen->local_port;
+	p->destination_port = way ? seen->local_port : seen->remote_port;
 	p->tcp_flags = p->error = 0;
 	return REASON_NONE;
 }
 
-INLINE void remember_fragment(const struct packet *p, __u32 nic, bool incoming, __u64 now)
+INLINE void remember_fragment(const struct packet *p, __u32 nic, enum way_of_fragment way, __u64 now)
 {
 	struct fragment_key key;
 	struct fragment seen = {
 		.seen = now,
-		.local_port = incoming ? p->destination_port : p->source_port,
-		.remote_port = incoming ? p->source_port : p->destination_port,
+		.local_port = way ? p->destination_port : p->source_port,
+		.remote_port = way ? p->source_port : p->destination_port,
 		.length = p->l4_length,
 	};
 
-	set_fragment_key(&key, p, nic, incoming);
+	set_fragment_key(&key, p, nic, way);
 	bpf_map_update_elem(&fragments, &key, &seen, BPF_ANY);
 }

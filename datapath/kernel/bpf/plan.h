@@ -182,7 +182,7 @@ struct fragment_key {
 	__be32 destination;
 	__be16 id;
 	__u8 protocol;
-	__u8 incoming;
+	__u8 way; /* enum way_of_fragment */
 };
 
 struct fragment {
@@ -202,7 +202,6 @@ struct egress {
 	__be32 public;	 /* 0 for none */
 	__be32 platform;
 	__u32 outbound;
-	__u32 slot;
 };
 
 /* Whom the edge gives a packet to that is routed to a public or a platform address. */
@@ -210,8 +209,6 @@ struct ingress {
 	struct locator locator;
 	__u32 subnet;
 	__be32 ipv4;
-	__u32 slot;
-	__u32 pad;
 };
 
 struct {

@@ -39,7 +39,6 @@ type PosternEgress struct {
 	Public   uint32
 	Platform uint32
 	Outbound uint32
-	Slot     uint32
 }
 
 type PosternEgressKey struct {
@@ -246,7 +245,7 @@ type PosternFragmentKey struct {
 	Destination uint32
 	Id          uint16
 	Protocol    uint8
-	Incoming    uint8
+	Way         uint8
 }
 
 type PosternHop struct {
@@ -264,8 +263,6 @@ type PosternIngress struct {
 	Locator PosternLocator
 	Subnet  uint32
 	Ipv4    uint32
-	Slot    uint32
-	Pad     uint32
 }
 
 type PosternItemKey struct {

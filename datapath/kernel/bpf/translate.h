@@ -328,7 +328,30 @@ struct {
 	__type(value, struct error_to_6_scratch);
 } scratches_to_6 SEC(".maps");
 
-/* An ICMP error of the VM's, with what it quotes, becomes a packet of 110 bytes. */
+/* Why an ICMP error of the VM's cannot be translated. It loads what error_to_6 works on. */
+static __noinline long refuse_error(struct __sk_buff *skb, const struct packet *p)
+{
+	struct error_to_6_scratch *scratch;
+	struct icmp_meaning meaning;
+	__u32 zero = 0;
+
+	if (!p)
+		return REASON_MALFORMED;
+	scratch = bpf_map_lookup_elem(&scratches_to_6, &zero);
+	if (!scratch || bpf_skb_load_bytes(skb, p->l4, &scratch->four, sizeof(scratch->four)))
+		return REASON_MALFORMED;
+	if (!icmp_error_to_6(p->icmp_type, p->icmp_code, scratch->four.icmp.rest, &meaning))
+		return REASON_UNSUPPORTED_PROTOCOL;
+	if (scratch->four.ip.fragment & bpf_htons(0x3fff) || bpf_ntohs(scratch->four.ip.total) < QUOTE_LEN)
+		return REASON_UNRELATED_ERROR;
+	if (scratch->four.ip.protocol == PROTOCOL_TCP || scratch->four.ip.protocol == PROTOCOL_UDP)
+		return REASON_NONE;
+	if (scratch->four.ip.protocol == PROTOCOL_ICMP && (scratch->four.quoted.bytes[0] == 0 || scratch->four.quoted.bytes[0] == 8))
+		return REASON_NONE;
+	return REASON_UNRELATED_ERROR;
+}
+
+/* An ICMP error of the VM's that refuse_error has passed, with what it quotes, becomes a packet of 110 bytes. */
 static __noinline long error_to_6(struct __sk_buff *skb, const struct packet *p, const struct address *source,
 				  const struct address *destination)
 {
@@ -341,14 +364,8 @@ static __noinline long error_to_6(struct __sk_buff *skb, const struct packet *p,
 	if (!p || !source || !destination)
 		return REASON_MALFORMED;
 	scratch = bpf_map_lookup_elem(&scratches_to_6, &zero);
-	if (!scratch || bpf_skb_load_bytes(skb, p->l4, &scratch->four, sizeof(scratch->four)))
+	if (!scratch || !icmp_error_to_6(p->icmp_type, p->icmp_code, scratch->four.icmp.rest, &meaning))
 		return REASON_MALFORMED;
-	if (!icmp_error_to_6(p->icmp_type, p->icmp_code, scratch->four.icmp.rest, &meaning))
-		return REASON_UNSUPPORTED_PROTOCOL;
-	if (scratch->four.ip.fragment & bpf_htons(0x3fff))
-		return REASON_UNRELATED_ERROR;
-	if (bpf_ntohs(scratch->four.ip.total) < QUOTE_LEN)
-		return REASON_UNRELATED_ERROR;
 	/* The quoted packet ran the other way. */
 	quoted_source = *destination;
 	quoted_source.ipv4 = scratch->four.ip.source;
@@ -367,16 +384,12 @@ static __noinline long error_to_6(struct __sk_buff *skb, const struct packet *p,
 	} else if (scratch->four.ip.protocol == PROTOCOL_ICMP) {
 		__be32 old_type = scratch->six.quoted.longs[0], new_type;
 
-		if (scratch->six.quoted.bytes[0] != 0 && scratch->six.quoted.bytes[0] != 8)
-			return REASON_UNRELATED_ERROR;
 		scratch->six.quoted.bytes[0] = scratch->six.quoted.bytes[0] == 8 ? 128 : 129;
 		new_type = scratch->six.quoted.longs[0];
 		next = PROTOCOL_ICMPV6;
 		difference = bpf_csum_diff(&old_type, 4, &new_type, 4, 0);
 		difference = pseudo_header(&quoted_source, &quoted_destination, payload, PROTOCOL_ICMPV6, difference);
 		fix_quoted_sum(&scratch->six.quoted.words[1], difference, false);
-	} else if (scratch->four.ip.protocol != PROTOCOL_TCP) {
-		return REASON_UNRELATED_ERROR;
 	}
 	set_ipv6(&scratch->six.quoted_ip, scratch->four.ip.tos, payload, next, scratch->four.ip.ttl, &quoted_source, &quoted_destination);
 	scratch->six.icmp.type = meaning.type;

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"postern/model"
+	"postern/node"
+	"postern/store"
+	"postern/store/embedded"
+)
+
+// nodeCommands are the processes of a node.
+func nodeCommands(a *app) []*cobra.Command { return []*cobra.Command{newAgent(a), newGateway(a)} }
+
+// nodeFlags are what the processes of a node have in common.
+type nodeFlags struct{ name, endpoint string }
+
+func (f *nodeFlags) add(command *cobra.Command) {
+	command.Flags().StringVar(&f.name, "node", "", "name of this node")
+	command.Flags().StringVar(&f.endpoint, "store", "", "the store: unix:///path/to/socket or host:port (default: that of the state folder)")
+	if err := command.MarkFlagRequired("node"); err != nil {
+		panic(err) // the flag was added above
+	}
+}
+
+// connect reaches the store, and tells the state folder.
+func (f *nodeFlags) connect(a *app) (connection *store.Store, dir string, err error) {
+	if dir, err = stateDir(a.dir); err != nil {
+		return nil, "", err
+	}
+	if f.endpoint == "" {
+		if f.endpoint, err = embedded.Endpoint(dir); err != nil {
+			return nil, "", err
+		}
+	}
+	connection, err = store.Connect(f.endpoint)
+	return connection, dir, err
+}
+
+// newAgent is the process of a host or an edge. It runs in the network namespace of the node's interfaces.
+func newAgent(a *app) *cobra.Command {
+	var flags nodeFlags
+	var role string
+	options := node.KernelOptions{}
+	command := &cobra.Command{
+		Use:   "agent",
+		Short: "Keep a host or an edge as its plan says (kernel data path)",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			connection, dir, err := flags.connect(a)
+			if err != nil {
+				return err
+			}
+			defer connection.Close()
+			options.Name, options.Dir, options.Role = flags.name, dir, model.Role(role)
+			options.Store, options.Log = connection, logger(a.stderr)
+			return node.RunKernel(command.Context(), options)
+		},
+	}
+	flags.add(command)
+	command.Flags().StringVar(&role, "role", string(model.RoleHost), "host or edge")
+	command.Flags().StringVar(&options.Pins, "pins", "/sys/fs/bpf/postern", "folder on a bpffs for what outlives this process")
+	command.Flags().StringVar(&options.Fabric, "fabric", "fabric0", "interface toward the fabric")
+	command.Flags().StringVar(&options.Shadow, "shadow", "shadow0", "an edge's interface that its NICs' Internet addresses are routed to")
+	return command
+}
+
+// newGateway is the process of a gateway.
+func newGateway(a *app) *cobra.Command {
+	var flags nodeFlags
+	command := &cobra.Command{
+		Use:   "gateway",
+		Short: "Answer for the services and the platform of a region",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			connection, dir, err := flags.connect(a)
+			if err != nil {
+				return err
+			}
+			defer connection.Close()
+			return node.RunGateway(command.Context(), node.GatewayOptions{
+				Name: flags.name, Dir: dir, Store: connection, Sockets: node.KernelSockets{}, Log: logger(a.stderr),
+			})
+		},
+	}
+	flags.add(command)
+	return command
+}

@@ -1,0 +1,125 @@
+// Package control is the control plane in one process: the store, the API at its door and the compile loop between
+// resources and plans.
+package control
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+
+	"postern/api"
+	"postern/compile"
+	"postern/inspect"
+	"postern/model"
+	"postern/plan"
+	"postern/resource"
+	"postern/server"
+	"postern/servicetag"
+	"postern/store/embedded"
+)
+
+// Plane is a running control plane.
+type Plane struct {
+	Store    *embedded.Server
+	Cache    *server.Cache
+	API      *api.API
+	Compiler *compile.Compiler
+
+	stop context.CancelFunc
+	work sync.WaitGroup
+
+	mu        sync.Mutex // guards the catalogue as it was read last
+	sum       string
+	catalogue *servicetag.Catalogue
+}
+
+// Start opens the state folder and runs a control plane on it until Close. Beside the API its socket answers questions
+// about the cloud (package inspect), and what more adds by path. A folder that another process has gives
+// embedded.ErrTaken.
+func Start(dir string, log *slog.Logger, more map[string]http.Handler) (*Plane, error) {
+	opened, err := embedded.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	p := &Plane{Store: opened, Cache: server.NewCache(opened.Store), Compiler: new(compile.Compiler), stop: stop, catalogue: servicetag.BuiltIn()}
+	p.API = api.New(opened.Store, p.Cache, resource.Options{FrontAddresses: p.frontAddresses})
+	if _, err := p.Catalogue(ctx); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	p.work.Go(func() {
+		server.RunCompiler(ctx, opened.Store, p.Cache, func(snapshot *model.Snapshot) (map[string]plan.Node, error) {
+			catalogue, err := p.Catalogue(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return p.Compiler.Compile(snapshot, catalogue)
+		}, log)
+	})
+	p.API.Mount(inspect.Prefix, inspect.New(p.Cache, p.Compiler, p.Catalogue))
+	for path, handler := range more {
+		p.API.Mount(path, handler)
+	}
+	listener, err := api.Listen(dir)
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	p.work.Go(func() {
+		if err := p.API.Serve(ctx, listener, log); err != nil {
+			log.Error("the API's socket failed; start again", "error", err)
+		}
+	})
+	return p, nil
+}
+
+// Catalogue is the service-tag catalogue that holds: the imported one, or the built-in one.
+func (p *Plane) Catalogue(ctx context.Context) (*servicetag.Catalogue, error) {
+	sum, err := p.Store.CatalogueSum(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if sum == p.sum {
+		return p.catalogue, nil
+	}
+	data, err := p.Store.Catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := servicetag.Parse(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("service-tag catalogue in the store: %w", err)
+	}
+	p.sum, p.catalogue = sum, catalogue
+	return catalogue, nil
+}
+
+// frontAddresses are what a region's accounts get their public addresses from.
+func (p *Plane) frontAddresses(region model.Location) []netip.Prefix {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	tag, ok := p.catalogue.Regional("Storage", region)
+	if !ok {
+		return nil
+	}
+	var prefixes []netip.Prefix
+	for _, prefix := range tag.Prefixes {
+		if prefix.Addr().Is4() {
+			prefixes = append(prefixes, prefix)
+		}
+	}
+	return prefixes
+}
+
+// Close stops everything. It is safe to call twice.
+func (p *Plane) Close() error {
+	p.stop()
+	p.work.Wait()
+	return p.Store.Close()
+}

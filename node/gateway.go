@@ -1,0 +1,241 @@
+// Package node is what runs on a node of the fabric: the agent with the driver that fits its role. On a gateway that
+// driver is the service's side itself: gateway, platform and the table service.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"postern/agent"
+	"postern/certificate"
+	"postern/gateway"
+	"postern/model"
+	"postern/plan"
+	"postern/platform"
+	"postern/store"
+	"postern/tableservice"
+	"postern/token"
+)
+
+// Sockets are how a gateway is reached: the kernel's, or those of a userspace stack. Both take every address.
+type Sockets interface {
+	ListenTCP(ctx context.Context, port uint16) (net.Listener, error)
+	ListenUDP(ctx context.Context, port uint16) (platform.PacketConn, error)
+}
+
+// GatewayOptions are what a gateway node needs.
+type GatewayOptions struct {
+	Name    string
+	Dir     string // the cloud's state folder
+	Store   *store.Store
+	Sockets Sockets
+	Log     *slog.Logger
+
+	// Reach makes the gateway's addresses reachable as the plan says; nil where others do.
+	Reach func(context.Context, plan.Node) error
+}
+
+// issuerURL names the token issuer; its documents are served to VMs under it.
+const issuerURL = "http://169.254.169.254"
+
+// storageSuffix is the zone of the accounts' names.
+const storageSuffix = "core.windows.net"
+
+// LogFile is where the access log of a gateway is, in the cloud's state folder.
+func LogFile(dir, name string) string { return filepath.Join(dir, "logs", name+".jsonl") }
+
+// AgentDir is where the agents of a cloud's nodes keep their plans and sockets.
+func AgentDir(dir string) string { return filepath.Join(dir, "nodes") }
+
+// service is the driver of a gateway node.
+type service struct {
+	gateway  *gateway.Gateway
+	platform *platform.Service
+	tables   *tableservice.Service
+	reach    func(context.Context, plan.Node) error
+	keys     atomic.Pointer[map[string][2]string] // of accounts, by lower-case name
+}
+
+// RunGateway serves a gateway node until the context ends.
+func RunGateway(ctx context.Context, options GatewayOptions) error {
+	s := &service{reach: options.Reach}
+	s.keys.Store(&map[string][2]string{})
+	authority, err := Authority(ctx, options.Store)
+	if err != nil {
+		return err
+	}
+	issuer, err := newIssuer(ctx, options.Store)
+	if err != nil {
+		return err
+	}
+	log, closeLog, err := openLog(LogFile(options.Dir, options.Name))
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	s.tables, err = tableservice.New(tableservice.Options{Suffix: storageSuffix, Authorizer: tableservice.Credentials{
+		Keys: s.accountKeys, Tokens: issuer.Verifier, Suffix: storageSuffix,
+	}})
+	if err != nil {
+		return err
+	}
+	minter := certificate.NewMinter(authority, []string{storageSuffix}, nil)
+	s.gateway, err = gateway.New(gateway.Config{
+		AccessLog: log, Table: s.tables, Dial: new(net.Dialer).DialContext, GetCertificate: minter.GetCertificate, Logger: options.Log,
+	})
+	if err != nil {
+		return err
+	}
+	defer s.gateway.Close()
+	s.platform, err = platform.New(platform.Options{Issuer: func() token.Issuer { return issuer }})
+	if err != nil {
+		return err
+	}
+	loop, err := agent.New(agent.Options{
+		Node: options.Name, Dir: AgentDir(options.Dir), Plans: options.Store, Driver: s, Log: options.Log,
+	})
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	if err := s.serve(ctx, group, options.Sockets); err != nil {
+		return err
+	}
+	group.Go(func() error { return loop.Run(ctx) })
+	err = group.Wait()
+	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed)) {
+		return nil
+	}
+	return err
+}
+
+// serve opens every port before anything is said to be in force.
+func (s *service) serve(ctx context.Context, group *errgroup.Group, sockets Sockets) error {
+	plain, err := sockets.ListenTCP(ctx, 80)
+	if err != nil {
+		return fmt.Errorf("listen for HTTP: %w", err)
+	}
+	secure, err := sockets.ListenTCP(ctx, 443)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen for HTTPS: %w", err), plain.Close())
+	}
+	names, err := sockets.ListenTCP(ctx, 53)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen for DNS over TCP: %w", err), plain.Close(), secure.Close())
+	}
+	datagrams, err := sockets.ListenUDP(ctx, 53)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen for DNS: %w", err), plain.Close(), secure.Close(), names.Close())
+	}
+	parted := split(plain)
+	group.Go(func() error { return s.gateway.ServePlain(parted.services) })
+	group.Go(func() error { return s.gateway.ServeTLS(secure) })
+	group.Go(func() error { return s.platform.ServeMetadata(ctx, parted.platform) })
+	group.Go(func() error { return s.platform.ServeDNSStream(ctx, names) })
+	group.Go(func() error { return s.platform.ServeDNS(ctx, datagrams) })
+	context.AfterFunc(ctx, func() {
+		plain.Close()
+		secure.Close()
+		s.gateway.Close()
+	})
+	return nil
+}
+
+// Apply implements agent.Driver: who may come in is judged by the new plan before new addresses are reachable.
+func (s *service) Apply(ctx context.Context, node plan.Node) error {
+	if node.Gateway == nil {
+		return fmt.Errorf("plan of node %s is not a gateway's", node.Node)
+	}
+	keys := make(map[string][2]string, len(node.Gateway.Accounts))
+	for _, account := range node.Gateway.Accounts {
+		keys[strings.ToLower(account.Name)] = account.Keys
+	}
+	before := *s.keys.Swap(&keys)
+	if err := s.gateway.Apply(node); err != nil {
+		return err
+	}
+	if err := s.platform.Apply(node); err != nil {
+		return err
+	}
+	for name := range before {
+		if _, stays := keys[name]; !stays {
+			s.tables.Forget(name)
+		}
+	}
+	if s.reach != nil {
+		return s.reach(ctx, node)
+	}
+	return nil
+}
+
+// Counters implements agent.Driver: a gateway judges requests, not packets.
+func (s *service) Counters() ([]model.Counter, error) { return nil, nil }
+
+// Close implements agent.Driver.
+func (s *service) Close() error { return s.gateway.Close() }
+
+func (s *service) accountKeys(account string) ([2]string, bool) {
+	keys, ok := (*s.keys.Load())[strings.ToLower(account)]
+	return keys, ok
+}
+
+// Authority is the cloud's certificate authority. The first who asks makes it.
+func Authority(ctx context.Context, secrets *store.Store) (*certificate.Authority, error) {
+	data, err := secrets.Secret(ctx, "certificate-authority", func() ([]byte, error) {
+		fresh, err := certificate.NewAuthority("Postern", []string{storageSuffix}, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		return fresh.MarshalPEM()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return certificate.ParseAuthority(data)
+}
+
+func newIssuer(ctx context.Context, secrets *store.Store) (token.Issuer, error) {
+	data, err := secrets.Secret(ctx, "token-keys", func() ([]byte, error) {
+		fresh, err := token.NewKeySet()
+		if err != nil {
+			return nil, err
+		}
+		return fresh.MarshalBinary()
+	})
+	if err != nil {
+		return token.Issuer{}, err
+	}
+	issuer := token.Issuer{URL: issuerURL, Tenant: model.DefaultSettings.Tenant}
+	if err := issuer.Keys.UnmarshalBinary(data); err != nil {
+		return token.Issuer{}, err
+	}
+	return issuer, nil
+}
+
+// openLog opens an access log for appending.
+func openLog(path string) (log *gateway.AccessLog, shut func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, nil, fmt.Errorf("make folder for the access log: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open access log: %w", err)
+	}
+	log = gateway.NewAccessLog(file, 0)
+	return log, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		log.Close(ctx)
+		file.Close()
+	}, nil
+}
