@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"sync"
 
 	"postern/api"
 	"postern/compile"
+	"postern/inspect"
 	"postern/model"
 	"postern/plan"
 	"postern/resource"
@@ -36,9 +38,10 @@ type Plane struct {
 	catalogue *servicetag.Catalogue
 }
 
-// Start opens the state folder and runs a control plane on it until Close. A folder that another process has gives
+// Start opens the state folder and runs a control plane on it until Close. Beside the API its socket answers questions
+// about the cloud (package inspect), and what more adds by path. A folder that another process has gives
 // embedded.ErrTaken.
-func Start(dir string, log *slog.Logger) (*Plane, error) {
+func Start(dir string, log *slog.Logger, more map[string]http.Handler) (*Plane, error) {
 	opened, err := embedded.Open(dir)
 	if err != nil {
 		return nil, err
@@ -58,6 +61,10 @@ func Start(dir string, log *slog.Logger) (*Plane, error) {
 			return p.Compiler.Compile(snapshot, catalogue)
 		}, log)
 	})
+	p.API.Mount(inspect.Prefix, inspect.New(p.Cache, p.Compiler, p.Catalogue))
+	for path, handler := range more {
+		p.API.Mount(path, handler)
+	}
 	listener, err := api.Listen(dir)
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
