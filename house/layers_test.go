@@ -23,9 +23,10 @@ var layers = [][]string{
 	{"compile", "pipeline", "store/embedded", "server", "agent"},
 	// Drivers: here the kernel, sockets and other stacks are met.
 	{"datapath/kernel", "datapath/userspace", "lab", "gateway", "platform", "api"},
-	// Parts put together: a node, a control plane, an explanation that asks every judge.
-	{"node", "control", "explain"},
+	// Parts put together: a node, an explanation that asks every judge; its answers; a control plane.
+	{"node", "explain"},
 	{"inspect"},
+	{"control"},
 	// A whole cloud on one machine, and what runs on it.
 	{"cloud"},
 	{"demo", "bench"},
@@ -34,7 +35,7 @@ var layers = [][]string{
 }
 
 // unbuilt are packages that have their place before they have code.
-var unbuilt = []string{}
+var unbuilt = []string{"bench"}
 
 func layerOf(folder string) int {
 	return slices.IndexFunc(layers, func(layer []string) bool { return slices.Contains(layer, folder) })
