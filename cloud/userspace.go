@@ -34,9 +34,10 @@ type userspaceWorld struct {
 
 // userspaceNode is one node: its driver and its agent.
 type userspaceNode struct {
-	host *userspace.Host // nil but for a host
-	stop context.CancelFunc
-	shut func() error
+	host    *userspace.Host    // nil but for a host
+	gateway *userspace.Gateway // nil but for a gateway
+	stop    context.CancelFunc
+	shut    func() error
 }
 
 func newUserspaceWorld(c *Cloud) (*userspaceWorld, error) {
@@ -110,7 +111,7 @@ func (w *userspaceWorld) addNode(wanted model.Node) error {
 			stop()
 			return err
 		}
-		made.shut = stack.Close
+		made.gateway, made.shut = stack, stack.Close
 		run = func() error {
 			return node.RunGateway(ctx, node.GatewayOptions{
 				Name: wanted.Name, Dir: w.cloud.dir, Store: w.cloud.control.Store.Store, Log: w.cloud.log,
