@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 //go:build ignore
 
 /* The four programs of the kernel data path. They follow docs/packet.md, as the Go pipeline does. */
-#include "nic.h"
+#include "outgoing.h"
+#include "incoming.h"
 #include "edge.h"
 
-char __license[] SEC("license") = "GPL"; /* the helpers that translate ask for it; the rest of Postern is Apache-2.0 */
+char __license[] SEC("license") = "GPL"; /* the helpers that translate ask for it */
 
 /* At the ingress of a NIC's link: what the VM sends. */
 SEC("tcx/ingress")
