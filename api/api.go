@@ -36,6 +36,8 @@ type API struct {
 	// Wait bounds how long a write waits for the nodes. Set it before the first request.
 	Wait time.Duration
 
+	mounted map[string]http.Handler // by prefix: see Mount
+
 	enforced atomic.Int64 // the newest revision known to be applied everywhere
 }
 

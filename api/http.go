@@ -72,13 +72,18 @@ func (a *API) Serve(ctx context.Context, listener net.Listener, log *slog.Logger
 //	POST              /postern/apply              {"resources": [{"id", "body"}], "delete": [ID]}
 //	GET               /postern/plans/NODE         a node's plan and its revision
 //	GET, PUT          /postern/catalogue          the service-tag catalogue, as stored
+//
+// and what Mount adds.
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
+	for prefix, handler := range a.mounted {
+		mux.Handle(prefix, handler)
+	}
 	handle := func(pattern string, answer func(*http.Request) (int, any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 			status, body, err := answer(r)
-			respond(w, status, body, err)
+			Respond(w, status, body, err)
 		})
 	}
 	handle("PUT /subscriptions/", a.handlePut)
@@ -95,8 +100,17 @@ func (a *API) Handler() http.Handler {
 	return mux
 }
 
-// respond writes an answer. Raw bytes go out as they are, everything else as JSON.
-func respond(w http.ResponseWriter, status int, body any, err error) {
+// Mount adds a handler for the paths that begin with a prefix, such as "/postern/inspect/". Call it before Serve and
+// Handler. The handler answers by Respond, so that its errors have the form of all the others.
+func (a *API) Mount(prefix string, handler http.Handler) {
+	if a.mounted == nil {
+		a.mounted = make(map[string]http.Handler)
+	}
+	a.mounted[prefix] = handler
+}
+
+// Respond writes an answer. Raw bytes go out as they are, everything else as JSON; an error goes out in ARM's form.
+func Respond(w http.ResponseWriter, status int, body any, err error) {
 	if err != nil {
 		refusal := asRefusal(err)
 		status, body = refusal.Status, map[string]any{"error": refusal}

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"postern/agent"
+	"postern/api/client"
 	"postern/datapath/userspace"
 	"postern/model"
 	"postern/node"
@@ -33,9 +34,10 @@ type userspaceWorld struct {
 
 // userspaceNode is one node: its driver and its agent.
 type userspaceNode struct {
-	host *userspace.Host // nil but for a host
-	stop context.CancelFunc
-	shut func() error
+	host    *userspace.Host    // nil but for a host
+	gateway *userspace.Gateway // nil but for a gateway
+	stop    context.CancelFunc
+	shut    func() error
 }
 
 func newUserspaceWorld(c *Cloud) (*userspaceWorld, error) {
@@ -109,7 +111,7 @@ func (w *userspaceWorld) addNode(wanted model.Node) error {
 			stop()
 			return err
 		}
-		made.shut = stack.Close
+		made.gateway, made.shut = stack, stack.Close
 		run = func() error {
 			return node.RunGateway(ctx, node.GatewayOptions{
 				Name: wanted.Name, Dir: w.cloud.dir, Store: w.cloud.control.Store.Store, Log: w.cloud.log,
@@ -268,13 +270,13 @@ func (w *userspaceWorld) Outsider(_ context.Context, name string, address netip.
 }
 
 // Exec implements world.
-func (w *userspaceWorld) Exec(nic *model.NetworkInterface) (Exec, error) {
+func (w *userspaceWorld) Exec(nic *model.NetworkInterface) (client.Exec, error) {
 	host, _, ok := w.hostOf(nic)
 	if !ok {
-		return Exec{}, fmt.Errorf("host %s does not carry the VM of NIC %s yet", nic.Node, nic.ID.Name())
+		return client.Exec{}, fmt.Errorf("host %s does not carry the VM of NIC %s yet", nic.Node, nic.ID.Name())
 	}
 	address, err := host.SOCKS(string(nic.ID))
-	return Exec{SOCKS: address}, err
+	return client.Exec{SOCKS: address}, err
 }
 
 // Close implements world.

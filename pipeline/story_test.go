@@ -87,6 +87,11 @@ func TestStoryService(t *testing.T) {
 		want(t, w.send(1, ping(vmApp, storage)), model.ToFabric, model.ReasonInternet)
 		want(t, w.send(1, other(vmApp, storage, 47)), model.ToFabric, model.ReasonInternet)
 	})
+	t.Run("SE-13 nobody else answers for a service by writing its address", func(t *testing.T) {
+		w := newWorld(t)
+		want(t, w.send(1, tcp(vmApp, storage, 40000, 443, syn)), model.ToFabric, model.ReasonServiceEndpoint)
+		want(t, w.receive(tunnelled(tcp(storage, vmApp, 443, 40000, syn|ack))), model.Drop, model.ReasonUnsolicited)
+	})
 	t.Run("SE-14 a flow that the VM never answered has no service", func(t *testing.T) {
 		w := newWorld(t)
 		want(t, w.receive(tunnelled(tcp(storage, vmApp, 443, 80, syn))), model.Deliver, model.ReasonDelivered)
@@ -366,6 +371,11 @@ func TestStoryFlowsEnd(t *testing.T) {
 			w.send(1, toStorage)
 			w.receive(fromStorage(6, tcpSegment(443, 40000, rst, nil, nil)))
 		}, 11 * time.Second, false},
+		{"RST, then a new SYN on the same ports", func(w *world) {
+			w.send(1, toStorage)
+			w.receive(fromStorage(6, tcpSegment(443, 40000, rst, nil, nil)))
+			w.send(1, tcp(vmApp, storage, 40000, 443, syn))
+		}, 11 * time.Second, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)

@@ -3,12 +3,8 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // Applied is what a node said about its plan.
@@ -40,9 +36,12 @@ type Lag struct {
 	Applied Applied
 }
 
+// failed tells whether the node said that it cannot apply this plan.
+func (l Lag) failed() bool { return l.Applied.Error != "" && l.Applied.Revision >= l.Plan }
+
 func (l Lag) String() string {
 	switch {
-	case l.Applied.Error != "" && l.Applied.Revision >= l.Plan:
+	case l.failed():
 		return fmt.Sprintf("node %s could not apply its plan: %s", l.Node, l.Applied.Error)
 	case l.Applied.Revision == 0:
 		return fmt.Sprintf("node %s has not applied any plan: is its agent running?", l.Node)
@@ -53,7 +52,7 @@ func (l Lag) String() string {
 // LagError tells which nodes have not applied the plans of a revision.
 type LagError struct {
 	Revision int64
-	Lagging  []Lag // by node; empty: the compiler itself has not come so far
+	Lagging  []Lag // those that failed first, then by node; empty: the compiler itself has not come so far
 	Cause    error // what ended the waiting; nil when a node said that it could not
 }
 
@@ -82,89 +81,4 @@ type CompileError struct {
 
 func (e *CompileError) Error() string {
 	return fmt.Sprintf("compile revision %d: %s", e.Revision, e.Message)
-}
-
-// WaitApplied returns when the cloud's revision, or a later one, has been compiled and every node has applied its
-// newest plan. A *CompileError, or a *LagError with a nil Cause, tells at once that this will not happen; a *LagError
-// with a Cause that the context ended before, and which nodes lag.
-func (s *Store) WaitApplied(ctx context.Context, revision int64) error {
-	// A watch that begins before the reading misses nothing of what follows it.
-	watchCtx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	last := &LagError{Revision: revision}
-	var result error
-	done := false
-	s.follow(watchCtx, statusKey, true, func(ctx context.Context) (int64, error) {
-		lagging, at, err := s.lagging(ctx, revision)
-		var failed *CompileError
-		switch {
-		case errors.As(err, &failed):
-			result, done = err, true
-			cancel()
-		case err != nil && !errors.Is(err, errNotCompiled):
-			return 0, err
-		case err == nil && len(lagging) == 0:
-			done = true
-			cancel()
-		case err == nil:
-			last.Lagging = lagging
-			if slices.ContainsFunc(lagging, func(l Lag) bool { return l.Applied.Error != "" && l.Applied.Revision >= l.Plan }) {
-				result, done = last, true
-				cancel()
-			}
-		}
-		return at, nil
-	})
-	if done {
-		return result
-	}
-	last.Cause = ctx.Err()
-	return last
-}
-
-var errNotCompiled = errors.New("not compiled yet")
-
-// Lagging lists the nodes that have not applied their newest plans. The error is a *CompileError if the cloud's
-// revision could not be compiled, and another one while it is not compiled yet.
-func (s *Store) Lagging(ctx context.Context, revision int64) ([]Lag, error) {
-	lagging, _, err := s.lagging(ctx, revision)
-	return lagging, err
-}
-
-func (s *Store) lagging(ctx context.Context, revision int64) ([]Lag, int64, error) {
-	answer, err := s.client.Txn(ctx).Then(clientv3.OpGet(compiledKey),
-		clientv3.OpGet(plansKey, clientv3.WithPrefix(), clientv3.WithKeysOnly()),
-		clientv3.OpGet(appliedKey, clientv3.WithPrefix())).Commit()
-	if err != nil {
-		return nil, 0, fmt.Errorf("read what the nodes have applied: %w", err)
-	}
-	at := answer.Header.Revision
-	var progress compiled
-	if kvs := answer.Responses[0].GetResponseRange().Kvs; len(kvs) > 0 {
-		if err := json.Unmarshal(kvs[0].Value, &progress); err != nil {
-			return nil, 0, fmt.Errorf("read the compiler's progress: %w", err)
-		}
-	}
-	if progress.Revision < revision {
-		if progress.Failed >= revision {
-			return nil, at, &CompileError{progress.Failed, progress.Error}
-		}
-		return nil, at, errNotCompiled
-	}
-	reports := make(map[string]Applied)
-	for _, kv := range answer.Responses[2].GetResponseRange().Kvs {
-		var report Applied
-		if err := json.Unmarshal(kv.Value, &report); err != nil {
-			return nil, 0, fmt.Errorf("read %s: %w", kv.Key, err)
-		}
-		reports[strings.TrimPrefix(string(kv.Key), appliedKey)] = report
-	}
-	var lagging []Lag
-	for _, kv := range answer.Responses[1].GetResponseRange().Kvs {
-		node := strings.TrimPrefix(string(kv.Key), plansKey)
-		if report := reports[node]; report.Revision < kv.ModRevision || report.Error != "" {
-			lagging = append(lagging, Lag{node, kv.ModRevision, report})
-		}
-	}
-	return lagging, at, nil
 }

@@ -184,6 +184,18 @@ func (s *Store) plan(ctx context.Context, node string) (update PlanUpdate, compi
 	return update, answer.Responses[1].GetResponseRange().Count > 0, answer.Header.Revision, nil
 }
 
+// planOf reads an event of a plan's key.
+func planOf(event *clientv3.Event) (PlanUpdate, error) {
+	if event.Type == clientv3.EventTypeDelete {
+		return PlanUpdate{}, nil
+	}
+	update := PlanUpdate{Plan: new(plan.Node), Revision: event.Kv.ModRevision}
+	if err := json.Unmarshal(event.Kv.Value, update.Plan); err != nil {
+		return PlanUpdate{}, fmt.Errorf("read %s: %w", event.Kv.Key, err)
+	}
+	return update, nil
+}
+
 // WatchPlan tells a node's plan, now and after every change, until the context ends; then the channel is closed. Until
 // a compiler has run there is nothing to tell. A reader that is slow misses plans in between, never the last.
 func (s *Store) WatchPlan(ctx context.Context, node string) <-chan PlanUpdate {
@@ -191,16 +203,24 @@ func (s *Store) WatchPlan(ctx context.Context, node string) <-chan PlanUpdate {
 	go func() {
 		defer close(out)
 		last := int64(-1)
-		s.follow(ctx, plansKey+node, false, func(ctx context.Context) (int64, error) {
-			update, compiled, revision, err := s.plan(ctx, node)
-			if err != nil {
-				return 0, err
-			}
-			if (update.Plan != nil || compiled) && update.Revision != last {
+		tell := func(update PlanUpdate) {
+			if update.Revision != last {
 				last = update.Revision
 				offer(out, update)
 			}
-			return revision, nil
+		}
+		s.follow(ctx, plansKey+node, false, func(ctx context.Context) (int64, error) {
+			update, compiled, revision, err := s.plan(ctx, node)
+			if err == nil && (update.Plan != nil || compiled) {
+				tell(update)
+			}
+			return revision, err
+		}, func(events []*clientv3.Event) error {
+			update, err := planOf(events[len(events)-1])
+			if err == nil {
+				tell(update)
+			}
+			return err
 		})
 	}()
 	return out

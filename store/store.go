@@ -62,6 +62,8 @@ type Store struct {
 
 	plansLock sync.Mutex
 	plans     map[string]writtenPlan // what PutPlans last wrote or read, by node
+
+	progress progress
 }
 
 // Connect makes a store of an etcd at endpoints: "unix:///path/to/socket" or "host:port". It does not wait for the
@@ -80,7 +82,9 @@ func Connect(endpoints ...string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the store at %s: %w", strings.Join(endpoints, ", "), err)
 	}
-	return &Store{client: client, plans: make(map[string]writtenPlan)}, nil
+	s := &Store{client: client, plans: make(map[string]writtenPlan)}
+	s.progress.changed = make(chan struct{})
+	return s, nil
 }
 
 // Close ends the connection. Watches of it end.

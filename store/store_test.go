@@ -328,20 +328,38 @@ func TestWaitApplied(t *testing.T) {
 	if err := next(t, ctx, answer); err != nil {
 		t.Fatalf("with both there: %v", err)
 	}
-	t.Run("a node that cannot is told at once", func(t *testing.T) {
+	t.Run("a node that cannot is told at once, and waited for when it can", func(t *testing.T) {
+		plans := map[string]plan.Node{"h1": host("h1", 1600), "h2": host("h2", 1700)}
+		if err := server.PutPlans(ctx, plans, 6); err != nil {
+			t.Fatal(err)
+		}
+		h2, _, _ := server.Plan(ctx, "h2")
 		if err := server.ReportApplied(ctx, "h2", h2.Revision, errors.New("no such device")); err != nil {
 			t.Fatal(err)
 		}
-		if err := server.WaitApplied(ctx, 5); !errors.As(err, &lag) || lag.Lagging[0].Applied.Error != "no such device" || lag.Cause != nil {
+		if err := server.WaitApplied(ctx, 6); !errors.As(err, &lag) || lag.Lagging[0].Applied.Error != "no such device" || lag.Cause != nil {
 			t.Errorf("got %v", err)
+		}
+		plans["h2"] = host("h2", 1800)
+		if err := server.PutPlans(ctx, plans, 7); err != nil {
+			t.Fatal(err)
+		}
+		answer := make(chan error, 1)
+		go func() { answer <- server.WaitApplied(ctx, 7) }()
+		h2, _, _ = server.Plan(ctx, "h2")
+		if err := server.ReportApplied(ctx, "h2", h2.Revision, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := next(t, ctx, answer); err != nil {
+			t.Errorf("after it could: %v", err)
 		}
 	})
 	t.Run("a compile error keeps the plans and is told", func(t *testing.T) {
-		if err := server.CompileFailed(ctx, 6, errors.New("two NICs with one number")); err != nil {
+		if err := server.CompileFailed(ctx, 8, errors.New("two NICs with one number")); err != nil {
 			t.Fatal(err)
 		}
 		var failed *store.CompileError
-		if err := server.WaitApplied(ctx, 6); !errors.As(err, &failed) || failed.Message != "two NICs with one number" {
+		if err := server.WaitApplied(ctx, 8); !errors.As(err, &failed) || failed.Message != "two NICs with one number" {
 			t.Errorf("got %v", err)
 		}
 		if now, _, err := server.Plan(ctx, "h1"); err != nil || now.Revision != h1.Revision {

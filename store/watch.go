@@ -13,13 +13,14 @@ const (
 	lastRetry  = 2 * time.Second
 )
 
-// follow reads something and reads it again whenever one of its keys changes, until the context ends. It outlives
-// restarts of the server, compactions and errors of read: then it begins anew. read answers the revision that it read
-// at; a watch takes over from there, so that nothing is missed. Changes that come together cause one read.
-func (s *Store) follow(ctx context.Context, key string, prefix bool, read func(context.Context) (int64, error)) {
+// follow reads something once and then hands over every change of its keys, until the context ends. It outlives
+// restarts of the server, compactions and errors: then it begins anew with a read. read answers the revision that it
+// read at; a watch takes over from there, so that nothing is missed. change gets the events of one or more whole
+// transactions; an error makes follow begin anew after a pause.
+func (s *Store) follow(ctx context.Context, key string, prefix bool, read func(context.Context) (int64, error), change func([]*clientv3.Event) error) {
 	retry := firstRetry
 	for ctx.Err() == nil {
-		if err := s.followOnce(ctx, key, prefix, read); err == nil {
+		if err := s.followOnce(ctx, key, prefix, read, change); err == nil {
 			retry = firstRetry
 		} else {
 			retry = min(2*retry, lastRetry)
@@ -34,15 +35,12 @@ func (s *Store) follow(ctx context.Context, key string, prefix bool, read func(c
 // readTimeout bounds one read inside follow, so that a server that hangs is left.
 const readTimeout = 10 * time.Second
 
-func (s *Store) followOnce(ctx context.Context, key string, prefix bool, read func(context.Context) (int64, error)) error {
+func (s *Store) followOnce(ctx context.Context, key string, prefix bool, read func(context.Context) (int64, error), change func([]*clientv3.Event) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	bounded := func() (int64, error) {
-		ctx, cancel := context.WithTimeout(ctx, readTimeout)
-		defer cancel()
-		return read(ctx)
-	}
-	revision, err := bounded()
+	readCtx, readDone := context.WithTimeout(ctx, readTimeout)
+	revision, err := read(readCtx)
+	readDone()
 	if err != nil {
 		return err
 	}
@@ -54,11 +52,10 @@ func (s *Store) followOnce(ctx context.Context, key string, prefix bool, read fu
 		if err := answer.Err(); err != nil {
 			return err
 		}
-		// A change that an earlier read has already seen needs no other.
-		if len(answer.Events) == 0 || answer.Events[len(answer.Events)-1].Kv.ModRevision <= revision {
+		if len(answer.Events) == 0 {
 			continue
 		}
-		if revision, err = bounded(); err != nil {
+		if err := change(answer.Events); err != nil {
 			return err
 		}
 	}
@@ -72,6 +69,12 @@ func (s *Store) Watch(ctx context.Context) <-chan int64 {
 	go func() {
 		defer close(out)
 		last := int64(-1)
+		tell := func(head int64) {
+			if head != last {
+				last = head
+				offer(out, head)
+			}
+		}
 		s.follow(ctx, headKey, false, func(ctx context.Context) (int64, error) {
 			answer, err := s.client.Get(ctx, headKey, clientv3.WithKeysOnly())
 			if err != nil {
@@ -81,11 +84,11 @@ func (s *Store) Watch(ctx context.Context) <-chan int64 {
 			if len(answer.Kvs) > 0 {
 				head = answer.Kvs[0].ModRevision
 			}
-			if head != last {
-				last = head
-				offer(out, head)
-			}
+			tell(head)
 			return answer.Header.Revision, nil
+		}, func(events []*clientv3.Event) error {
+			tell(events[len(events)-1].Kv.ModRevision)
+			return nil
 		})
 	}()
 	return out

@@ -55,8 +55,19 @@ func TestEquality(t *testing.T) {
 
 func FuzzEquality(f *testing.F) {
 	twins := newTwins(f)
+	inside, err := netns.Get()
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer inside.Close()
 	f.Add(uint64(1))
-	f.Fuzz(func(t *testing.T, seed uint64) { twins.compare(t, seed, 100) })
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		if err := netns.Set(inside); err != nil {
+			t.Fatal(err)
+		}
+		twins.compare(t, seed, 100)
+	})
 }
 
 // twins are the kernel's driver and the number of the next NIC.
@@ -72,15 +83,7 @@ func newTwins(t testing.TB) *twins {
 		t.Skip(err)
 	}
 	inNewNamespace(t)
-	for _, name := range []string{"fabric0", "nic1", "nic2", "nic3", "nic4", "nic5", "nic6"} {
-		link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: "p" + name}
-		if err := netlink.LinkAdd(link); err != nil {
-			t.Fatal(err)
-		}
-		if err := netlink.LinkSetUp(link); err != nil {
-			t.Fatal(err)
-		}
-	}
+	addLinks(t, "fabric0", "nic1", "nic2", "nic3", "nic4", "nic5", "nic6")
 	pins := filepath.Join(bpffs(t), "host")
 	driver, err := Open(Options{
 		Role: model.RoleHost, Pins: pins, Fabric: "fabric0",
@@ -98,6 +101,20 @@ func newTwins(t testing.TB) *twins {
 		}
 	})
 	return &twins{driver: driver, nextNIC: 1}
+}
+
+// addLinks makes interfaces in this thread's namespace that are up.
+func addLinks(t testing.TB, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: "p" + name}
+		if err := netlink.LinkAdd(link); err != nil {
+			t.Fatal(err)
+		}
+		if err := netlink.LinkSetUp(link); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // inNewNamespace moves the test's thread into a network namespace of its own, which ends with the test.

@@ -171,6 +171,28 @@ func (c *PacketConn) failure(operation string, err error) error {
 	return &net.OpError{Op: operation, Net: "udp", Source: c.LocalAddr(), Err: err}
 }
 
+// Addressed is the same port with both addresses as values: the form that package platform serves names on.
+func (c *PacketConn) Addressed() *AddressedConn { return &AddressedConn{c} }
+
+// AddressedConn is a PacketConn whose methods name both ends of a datagram.
+type AddressedConn struct{ conn *PacketConn }
+
+// ReadFrom waits for a datagram; what does not fit into data is cut off. It fails with net.ErrClosed after Close.
+func (a *AddressedConn) ReadFrom(data []byte) (n int, local, remote netip.AddrPort, err error) {
+	n, address, err := a.conn.ReadFrom(data)
+	flow, _ := address.(Flow)
+	return n, flow.Local, flow.Remote, err
+}
+
+// WriteTo sends one datagram from local, an address of the gateway, to remote.
+func (a *AddressedConn) WriteTo(data []byte, local, remote netip.AddrPort) error {
+	_, err := a.conn.WriteTo(data, Flow{Local: local, Remote: remote})
+	return err
+}
+
+// Close is that of the PacketConn.
+func (a *AddressedConn) Close() error { return a.conn.Close() }
+
 // Dropped counts datagrams that came faster than they were read.
 func (c *PacketConn) Dropped() uint64 { return c.dropped.Load() }
 

@@ -10,6 +10,7 @@ import (
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
@@ -26,6 +27,7 @@ var _ interface {
 	net.Conn
 	CloseWrite() error
 	SetLinger(int) error
+	Reset() error
 } = (*Conn)(nil)
 
 func newConn(queue *waiter.Queue, endpoint tcpip.Endpoint) *Conn {
@@ -43,6 +45,10 @@ func newConn(queue *waiter.Queue, endpoint tcpip.Endpoint) *Conn {
 // Read is that of net.Conn.
 func (c *Conn) Read(data []byte) (int, error) {
 	n, err := c.inner.Read(data)
+	if errors.Is(err, io.EOF) && !c.closed.Load() && tcp.EndpointState(c.endpoint.State()) == tcp.StateError {
+		// A Write met the reset first, and gVisor tells it only once: this is no end of the stream.
+		err = &net.OpError{Op: "read", Net: "tcp", Source: c.local, Addr: c.remote, Err: syscall.ECONNRESET}
+	}
 	return n, c.failure(err)
 }
 
@@ -75,12 +81,14 @@ func (c *Conn) SetLinger(seconds int) error {
 	return nil
 }
 
-// Abort resets the connection at once: the peer reads syscall.ECONNRESET. It may be called at any time.
-func (c *Conn) Abort() {
+// Reset closes with a TCP reset at once and drops what was not sent: the peer reads syscall.ECONNRESET. It may be called
+// while others read and write.
+func (c *Conn) Reset() error {
 	if c.closed.Swap(true) {
-		return
+		return net.ErrClosed
 	}
 	c.endpoint.Abort()
+	return nil
 }
 
 // LocalAddr is a *net.TCPAddr: where the peer sent to.

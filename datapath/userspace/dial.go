@@ -10,6 +10,7 @@ import (
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -102,7 +103,8 @@ func (s *Stack) dialUDP(remote netip.AddrPort) (net.Conn, error) {
 	return &udpConn{conn}, nil
 }
 
-// Listen is that of package net, for "tcp": address is host:port or :port, and port 0 any free one.
+// Listen is that of package net, for "tcp": address is host:port or :port, and port 0 any free one. Without a host it
+// listens on every address of every family that the stack speaks.
 func (s *Stack) Listen(network, address string) (net.Listener, error) {
 	if !strings.HasPrefix(network, "tcp") {
 		return nil, net.UnknownNetworkError(network)
@@ -135,7 +137,7 @@ func (s *Stack) ListenPacket(network, address string) (net.PacketConn, error) {
 	return nil, known(&net.OpError{Op: "listen", Net: network, Addr: net.UDPAddrFromAddrPort(local), Err: textError(fault.String())})
 }
 
-// localAddress reads host:port where host is an address or nothing, which means every IPv4 address.
+// localAddress reads host:port where host is an address or nothing, which means every address.
 func (s *Stack) localAddress(address string) (netip.AddrPort, error) {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
@@ -146,6 +148,9 @@ func (s *Stack) localAddress(address string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, fmt.Errorf("listen on %s: port %q is no number below 65536", address, service)
 	}
 	ip := netip.IPv4Unspecified()
+	if s.ip.CheckNetworkProtocol(header.IPv6ProtocolNumber) {
+		ip = netip.IPv6Unspecified()
+	}
 	if host != "" {
 		if ip, err = netip.ParseAddr(host); err != nil {
 			return netip.AddrPort{}, fmt.Errorf("listen on %s: %w", address, err)

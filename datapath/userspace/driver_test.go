@@ -227,6 +227,40 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 }
 
+// TestCloseDuringHandshake closes an edge while a VM leaves the edge's half of a handshake without an answer.
+func TestCloseDuringHandshake(t *testing.T) {
+	c := newCloud(t, neighbour())
+	listener, err := c.outsider.Listen("tcp", ":7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	c.hosts[0].Stop() // what comes back is lost
+	ctx, cancel := context.WithCancel(c.ctx)
+	dialled := make(chan struct{})
+	go func() {
+		defer close(dialled)
+		if conn, err := c.vm("vm-near").DialContext(ctx, "tcp", outsiderAddress.String()+":7"); err == nil {
+			conn.Close()
+			t.Error("the VM got an answer over a host that is stopped")
+		}
+	}()
+	accepted, err := listener.Accept() // the edge dials before it answers the VM
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer accepted.Close()
+	closed := make(chan struct{})
+	go func() { c.edge.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Error("Close waits for the VM")
+	}
+	cancel()
+	<-dialled
+}
+
 func TestClosedNodes(t *testing.T) {
 	c := newCloud(t, app())
 	c.close()
@@ -245,5 +279,37 @@ func TestClosedNodes(t *testing.T) {
 		if err := apply(c.ctx, none); err == nil {
 			t.Error("a plan of no role was taken")
 		}
+	}
+}
+
+// TestResetIsToldTwice meets a reset with a Write, after which gVisor's Read would answer the end of the stream.
+func TestResetIsToldTwice(t *testing.T) {
+	c := newCloud(t, app())
+	listener, err := c.outsider.Listen("tcp", ":7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	conn, err := c.vm("vm-app").DialContext(c.ctx, "tcp", outsiderAddress.String()+":7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	accepted, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := accepted.(*Conn).Reset(); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	for err = nil; err == nil; _, err = conn.Write([]byte{1}) {
+		runtime.Gosched() // until the reset is here
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("Write answers %v; want a reset", err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("Read answers %v; want a reset", err)
 	}
 }

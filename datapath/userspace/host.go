@@ -142,12 +142,17 @@ func (h *Host) act(sender *VM, result pipeline.Result) {
 	case model.ToFabric:
 		h.fabric.Send(result.Data)
 	case model.Deliver:
-		if vm := (*h.vms.Load())[result.NIC]; vm != nil {
-			vm.receive(result.Data)
+		vm := (*h.vms.Load())[result.NIC]
+		if vm == nil {
+			return
+		}
+		if frame := vm.receive(result.Data); frame != nil {
+			// Not for ever: what a VM sends leaves for the fabric, or comes back to it as a Reply.
+			h.act(vm, h.pipeline.FromVM(vm.nic.Number, frame, answerBuffer(len(frame))))
 		}
 	case model.Reply:
 		if sender != nil {
-			sender.receive(result.Data)
+			sender.link.inject(0, result.Data)
 		} else {
 			h.fabric.Send(result.Data)
 		}

@@ -209,7 +209,20 @@ func (o *outbound) close() {
 	o.outside = nil
 	o.mu.Unlock()
 	o.cancel()
-	o.wait.Wait()
+	ended := make(chan struct{})
+	go func() { o.wait.Wait(); close(ended) }()
+	// A VM may never answer our half of a handshake, and gVisor waits two minutes for it unless the endpoint is
+	// aborted; one that is being made just now is found the next time.
+	for open := true; open; {
+		for _, endpoint := range o.inside.ip.RegisteredEndpoints() {
+			endpoint.Abort()
+		}
+		select {
+		case <-ended:
+			open = false
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 	o.inside.close()
 	if outside != nil {
 		_ = outside.Close()

@@ -7,11 +7,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 
 	"postern/model"
 	"postern/plan"
@@ -63,7 +65,7 @@ func TestServiceEndpoint(t *testing.T) {
 	with := app()
 	with.endpoint = true
 	c := newCloud(t, with, remote())
-	c.echoOn(func() (net.Listener, error) { return c.gateway.ListenTCP(443) })
+	c.echoOn(func() (net.Listener, error) { return c.gateway.Listen("tcp", ":443") })
 
 	t.Run("SE-2 the service sees subnet and private address", func(t *testing.T) {
 		c := c.in(t)
@@ -122,29 +124,43 @@ func TestServiceEndpoint(t *testing.T) {
 			t.Errorf("the attempt (%v) was not counted as unsolicited", err)
 		}
 	})
-	t.Run("the gateway aborts a connection", func(t *testing.T) {
-		c := c.in(t)
-		listener, err := c.gateway.ListenTCP(444)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer listener.Close()
-		conn, err := c.vm("vm-app").DialContext(c.ctx, "tcp", account.String()+":444")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		accepted, err := listener.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = accepted.(*Conn).SetLinger(0)
-		accepted.Close()
-		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("the VM read %v; want a reset", err)
-		}
-	})
+	for name, end := range map[string]func(*Conn) error{
+		"Reset":               (*Conn).Reset,
+		"SetLinger and Close": func(conn *Conn) error { _ = conn.SetLinger(0); return conn.Close() },
+	} {
+		t.Run("the gateway ends a connection by "+name, func(t *testing.T) {
+			c := c.in(t)
+			listener, err := c.gateway.ListenTCP(444)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			conn, err := c.vm("vm-app").DialContext(c.ctx, "tcp", account.String()+":444")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			accepted, err := listener.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			reading := make(chan error)
+			go func() { _, err := accepted.Read(make([]byte, 1)); reading <- err }()
+			if err := end(accepted.(*Conn)); err != nil {
+				t.Error(err)
+			}
+			_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+			if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the VM read %v; want a reset", err)
+			}
+			if err := <-reading; !errors.Is(err, net.ErrClosed) {
+				t.Errorf("the gateway's own reader got %v; want that it is closed", err)
+			}
+			if err := accepted.Close(); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("a second close answers %v", err)
+			}
+		})
+	}
 }
 
 func TestPathChange(t *testing.T) {
@@ -230,22 +246,27 @@ func TestInternet(t *testing.T) {
 		plain := app()
 		plain.public = ""
 		c.apply(plain, neighbour(), twin())
-		for _, name := range []string{"vm-app", "vm-twin"} {
+		names, open := []string{"vm-app", "vm-twin"}, map[string]net.Conn{}
+		for _, name := range names {
 			conn, err := c.vm(name).dialTCP(c.ctx, local, remote)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 			defer conn.Close()
 			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-			if _, err := io.WriteString(conn, name); err != nil {
+			open[name] = conn
+		}
+		for _, name := range names {
+			if _, err := io.WriteString(open[name], name); err != nil {
 				t.Fatal(err)
 			}
-			_ = conn.(*Conn).CloseWrite()
-			defer func() {
-				if got, err := io.ReadAll(conn); err != nil || len(got) < len(name) || string(got[len(got)-len(name):]) != name {
-					t.Errorf("%s read %q, %v", name, got, err)
-				}
-			}()
+			_ = open[name].(*Conn).CloseWrite()
+		}
+		for _, name := range names {
+			_, said, _ := strings.Cut(mustReadAll(t, open[name]), "\n")
+			if said != name {
+				t.Errorf("%s read %q", name, said)
+			}
 		}
 		c.apply(app(), neighbour(), twin())
 	})
@@ -299,6 +320,26 @@ func TestInternet(t *testing.T) {
 			t.Errorf("%d UDP flows were made; want one for both datagrams", flows)
 		}
 	})
+	t.Run("OUT-1 neither TCP nor UDP is dropped and counted", func(t *testing.T) {
+		c := c.in(t)
+		echoRequest := frame(neighbour().nic().MAC, "10.13.77.4", outsiderAddress.String(), 0x0800, func(ip header.IPv4) {
+			ip[9] = byte(model.ProtocolICMP)
+			copy(ip.Payload(), []byte{byte(header.ICMPv4Echo), 0, 0, 0, 0, 0, 0, 0})
+		})
+		verdict, err := c.hosts[0].InjectFrame(2, echoRequest)
+		if err != nil || verdict.Action != model.ToFabric {
+			t.Fatalf("the host says %v %v, %v", verdict.Action, verdict.Reason, err)
+		}
+		// A connection behind it on the same way tells when the edge has seen it.
+		conn, err := c.vm("vm-near").DialContext(c.ctx, "tcp", target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		if dropped := c.edge.Outbound().Unsupported; dropped != 1 {
+			t.Errorf("%d packets are counted as unsupported; want 1", dropped)
+		}
+	})
 	t.Run("OUT-2 a private subnet has no way out", func(t *testing.T) {
 		c := c.in(t)
 		private := neighbour()
@@ -321,6 +362,15 @@ func TestInternet(t *testing.T) {
 			t.Errorf("peer %s, server %s; want the outsider and the VM's own address", s.peer, s.server)
 		}
 	})
+}
+
+func mustReadAll(t *testing.T, r io.Reader) string {
+	t.Helper()
+	got, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(got)
 }
 
 func TestRouteToNobody(t *testing.T) {
@@ -443,4 +493,125 @@ func TestPlatform(t *testing.T) {
 			t.Errorf("read %q, %v; want the address that was asked", body, err)
 		}
 	})
+}
+
+func TestSecurityGroup(t *testing.T) {
+	guarded := neighbour()
+	guarded.incoming = []plan.Rule{
+		{Name: "web", Priority: 100, Allow: true, Protocol: model.ProtocolTCP, SourcePorts: model.AllPorts, DestinationPorts: model.PortRange{First: 80, Last: 80}},
+		{Name: "rest", Priority: 200, SourcePorts: model.AllPorts, DestinationPorts: model.AllPorts},
+	}
+	c := newCloud(t, app(), guarded)
+	for _, port := range []string{":80", ":81"} {
+		c.echoOn(func() (net.Listener, error) { return c.vm("vm-near").Listen("tcp", port) })
+	}
+	t.Run("NSG-2 what a rule allows passes both ways", func(t *testing.T) {
+		c := c.in(t)
+		if err := c.dialEcho(c.vm("vm-app").Stack, "10.13.77.4:80").roundTrip(100_000); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("NSG-1 the next port is denied in silence", func(t *testing.T) {
+		c := c.in(t)
+		ctx, cancel := context.WithTimeout(c.ctx, 200*time.Millisecond)
+		defer cancel()
+		if _, err := dialEcho(ctx, c.vm("vm-app").Stack, "10.13.77.4:81"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v; want silence", err)
+		}
+		if c.counted(2, model.ReasonSecurityGroup) == 0 {
+			t.Error("the denial was not counted as security-group")
+		}
+	})
+}
+
+func TestAppliance(t *testing.T) {
+	// All that leaves the VNet goes through vm-far, which forwards it as it is.
+	client, router := neighbour(), remote()
+	router.forwarding, router.public = true, "20.1.1.3"
+	client.routes = []plan.Route{{Prefix: netip.MustParsePrefix("10.13.76.36/32"), Hop: plan.Hop{
+		Type: model.NextHopVirtualAppliance, Source: model.SourceUser, Address: netip.MustParseAddr("10.13.76.50"), VNet: 7}}}
+	c := newCloud(t, app(), client, router)
+	t.Run("ROUTE-14 a packet goes through the NIC that owns the next hop", func(t *testing.T) {
+		c := c.in(t)
+		c.echoOn(func() (net.Listener, error) { return c.vm("vm-app").Listen("tcp", ":7") })
+		s := c.dialEcho(c.vm("vm-near").Stack, "10.13.76.36:7")
+		if s.peer.Addr() != netip.MustParseAddr("10.13.77.4") {
+			t.Errorf("the peer is %s; want the client", s.peer)
+		}
+		if err := s.roundTrip(10_000); err != nil {
+			t.Error(err)
+		}
+		if c.counted(2, model.ReasonAppliance) == 0 || c.counted(3, model.ReasonVirtualNetwork) == 0 {
+			t.Error("the appliance saw no packet")
+		}
+	})
+}
+
+func TestForward(t *testing.T) {
+	router := remote()
+	router.forwarding = true
+	vm := newCloud(t, router).vm("vm-far")
+	passing := frame(neighbour().nic().MAC, "10.13.77.4", "10.13.76.36", 0x0800, nil)
+	if !vm.forward(passing) {
+		t.Fatal("a packet for somebody else is not forwarded")
+	}
+	ip := header.IPv4(passing[header.EthernetMinimumSize:])
+	if ip.TTL() != 63 || !ip.IsChecksumValid() || model.MAC(passing[6:12]) != vm.nic.MAC || model.MAC(passing[:6]) != model.RouterMAC {
+		t.Errorf("what is forwarded is %x", passing)
+	}
+	expiring := func(ip header.IPv4) { ip.SetTTL(1) }
+	for name, stays := range map[string][]byte{
+		"for the router itself":  frame(neighbour().nic().MAC, "10.13.77.4", "10.13.76.50", 0x0800, nil),
+		"at the end of its time": frame(neighbour().nic().MAC, "10.13.77.4", "10.13.76.36", 0x0800, expiring),
+		"of another EtherType":   frame(neighbour().nic().MAC, "10.13.77.4", "10.13.76.36", 0x0806, nil),
+		"that is cut off":        passing[:20],
+	} {
+		if vm.forward(stays) {
+			t.Errorf("a frame %s is forwarded", name)
+		}
+	}
+}
+
+func TestHostInternet(t *testing.T) {
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	echo(t, server)
+	c := newCloud(t, neighbour())
+	dialled := make(chan string, 8)
+	edge, err := NewEdge(c.fabric, c.internet, "edge-host", EdgeOptions{
+		HostInternet: func(ctx context.Context, network, address string) (net.Conn, error) {
+			dialled <- address
+			return (&net.Dialer{}).DialContext(ctx, network, server.Addr().String())
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer edge.Close()
+	c.edge.Close()
+	if err := edge.Apply(c.ctx, edgePlan(c.machines)); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("OUT-1 an address that nobody simulated has is dialled by the real machine", func(t *testing.T) {
+		c := c.in(t)
+		if err := c.dialEcho(c.vm("vm-near").Stack, "203.0.113.5:80").roundTrip(100_000); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("its own addresses and its local network are not", func(t *testing.T) {
+		c := c.in(t)
+		ctx, cancel := context.WithTimeout(c.ctx, 200*time.Millisecond)
+		defer cancel()
+		if _, err := dialEcho(ctx, c.vm("vm-near").Stack, "192.168.1.1:80"); err == nil {
+			t.Error("a private address was reached")
+		}
+		if edge.Outbound().Unanswered == 0 {
+			t.Error("the attempt was not counted")
+		}
+	})
+	if first := <-dialled; first != "203.0.113.5:80" || len(dialled) != 0 {
+		t.Errorf("the real machine dialled %s and %d more; want the public address alone", first, len(dialled))
+	}
 }

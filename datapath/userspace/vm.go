@@ -9,7 +9,6 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/link/ethernet"
-	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 
 	"postern/model"
 	"postern/plan"
@@ -64,11 +63,6 @@ func newVM(nic plan.NIC, prefix netip.Prefix, send func(vm *VM, frame []byte)) (
 	vm.ip.SetRouteTable(append(routes, tcpip.Route{
 		Destination: header.IPv4EmptySubnet, Gateway: tcpip.AddrFrom4(router.As4()), NIC: 1,
 	}))
-	if nic.Forwarding {
-		if _, err := vm.ip.SetNICForwarding(1, ipv4.ProtocolNumber, true); err != nil {
-			return fail(fmt.Errorf("forward IPv4: %s", err))
-		}
-	}
 	return vm, nil
 }
 
@@ -80,8 +74,35 @@ func (vm *VM) dialNameServer(ctx context.Context, network, _ string) (net.Conn, 
 // NIC is the NIC as the plan had it when the VM was made.
 func (vm *VM) NIC() plan.NIC { return vm.nic }
 
-// receive gives the VM one Ethernet frame.
-func (vm *VM) receive(frame []byte) { vm.link.inject(0, frame) }
+// receive gives the VM one Ethernet frame, and gets back the frame that it forwards, or nil. The frame is the VM's to
+// change.
+func (vm *VM) receive(frame []byte) (forwarded []byte) {
+	if vm.nic.Forwarding && vm.forward(frame) {
+		return frame
+	}
+	vm.link.inject(0, frame)
+	return nil
+}
+
+// forward makes of a frame for another address the one that a router sends on (RFC 1812, section 5.3.1), and tells
+// whether it is one. It is ours, since gVisor's own forwarding reads a header after it gave its memory back. A packet
+// whose time to live ends here goes to the VM's stack, which drops it.
+func (vm *VM) forward(frame []byte) bool {
+	if len(frame) < header.EthernetMinimumSize+header.IPv4MinimumSize ||
+		header.Ethernet(frame).Type() != header.IPv4ProtocolNumber {
+		return false
+	}
+	ip := header.IPv4(frame[header.EthernetMinimumSize:])
+	if !ip.IsValid(len(ip)) || ip.DestinationAddress() == tcpip.AddrFrom4(vm.nic.IPv4.As4()) || ip.TTL() <= 1 {
+		return false
+	}
+	copy(frame, model.RouterMAC[:])
+	copy(frame[6:], vm.nic.MAC[:])
+	ip.SetTTL(ip.TTL() - 1)
+	ip.SetChecksum(0)
+	ip.SetChecksum(^ip.CalculateChecksum())
+	return true
+}
 
 // Dropped counts frames that the VM sent faster than its host took them.
 func (vm *VM) Dropped() uint64 { return vm.link.dropped.Load() }

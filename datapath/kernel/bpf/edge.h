@@ -21,26 +21,20 @@ static __noinline long rewrite(struct __sk_buff *skb, const struct packet *p, __
 		if (bpf_l4_csum_replace(skb, p->l4 + (p->protocol == PROTOCOL_TCP ? 16 : 6), from, to, flags))
 			return -1;
 	}
+	/* The quoted header's checksum changes by as much as the address, the other way, so the ICMP message's, which covers
+	 * both, stays as it is. */
 	if (p->error && p->l4_length >= ICMP_LEN + IPV4_LEN) {
-		__u32 quoted = p->l4 + ICMP_LEN + (is_source ? offsetof(struct ipv4, destination) : offsetof(struct ipv4, source));
+		__u32 quoted = p->l4 + ICMP_LEN;
+		__u32 other = quoted + (is_source ? offsetof(struct ipv4, destination) : offsetof(struct ipv4, source));
 		__be32 inner;
-		__be16 checksum, fixed;
-		__s64 difference;
+		__u8 version;
 
-		if (bpf_skb_load_bytes(skb, quoted, &inner, 4))
+		if (bpf_skb_load_bytes(skb, other, &inner, 4) || bpf_skb_load_bytes(skb, quoted, &version, 1))
 			return -1;
-		if (inner == from) {
-			if (bpf_skb_load_bytes(skb, p->l4 + ICMP_LEN + offsetof(struct ipv4, checksum), &checksum, 2))
-				return -1;
-			difference = bpf_csum_diff(&inner, 4, &to, 4, 0);
-			fixed = fold((__u64)(__u32)difference + (__u16)~checksum);
-			/* The header's sum and its address change together, and so do not change the ICMP sum by more than
-			 * both differences. */
-			if (bpf_l4_csum_replace(skb, p->l4 + 2, inner, to, 4) || bpf_l4_csum_replace(skb, p->l4 + 2, checksum, fixed, 2) ||
-			    bpf_skb_store_bytes(skb, quoted, &to, 4, 0) ||
-			    bpf_skb_store_bytes(skb, p->l4 + ICMP_LEN + offsetof(struct ipv4, checksum), &fixed, 2, 0))
-				return -1;
-		}
+		if (version >> 4 == 4 && inner == from &&
+		    (bpf_l3_csum_replace(skb, quoted + offsetof(struct ipv4, checksum), from, to, 4) ||
+		     bpf_skb_store_bytes(skb, other, &to, 4, 0)))
+			return -1;
 	}
 	if (bpf_l3_csum_replace(skb, p->l3 + offsetof(struct ipv4, checksum), from, to, 4))
 		return -1;
@@ -97,24 +91,24 @@ INLINE int leave_fabric(struct __sk_buff *skb, const struct node *node)
 	if (!egress)
 		return drop(0, REASON_NO_SUCH_NIC);
 	if (p.source != header.source.ipv4)
-		return drop(egress->slot, REASON_SOURCE_ADDRESS);
+		return drop(0, REASON_SOURCE_ADDRESS);
 	to = egress->platform;
 	if (header.destination.function == FUNCTION_INTERNET_EGRESS) {
 		if (egress->public)
 			to = egress->public;
 		else if (!egress->outbound)
-			return drop(egress->slot, REASON_NO_OUTBOUND);
+			return drop(0, REASON_NO_OUTBOUND);
 	}
 	peek_l4(skb, &p);
 	if (rewrite(skb, &p, to, true) || decapsulate(skb))
-		return drop(egress->slot, REASON_MALFORMED);
+		return drop(0, REASON_MALFORMED);
 	if (skb->len > ETH_LEN + p.total && bpf_skb_change_tail(skb, ETH_LEN + p.total, 0))
-		return drop(egress->slot, REASON_MALFORMED);
+		return drop(0, REASON_MALFORMED);
 	type = bpf_htons(ETH_P_IP);
 	if (bpf_skb_store_bytes(skb, offsetof(struct ethernet, type), &type, 2, 0))
-		return drop(egress->slot, REASON_MALFORMED);
+		return drop(0, REASON_MALFORMED);
 	skb->mark = header.destination.function == FUNCTION_REGIONAL_EGRESS ? MARK_REGIONAL : 0;
-	count(egress->slot, header.destination.function == FUNCTION_REGIONAL_EGRESS ? REASON_REGIONAL_EGRESS : REASON_INTERNET);
+	count(0, header.destination.function == FUNCTION_REGIONAL_EGRESS ? REASON_REGIONAL_EGRESS : REASON_INTERNET);
 	return TC_ACT_OK;
 }
 
@@ -142,12 +136,12 @@ INLINE int enter_fabric(struct __sk_buff *skb, const struct node *node)
 		p.tcp_header = (header >> 4) * 4;
 	}
 	if (segment_length(skb, &p) + IPV6_LEN > node->mtu)
-		return drop(ingress->slot, REASON_TOO_BIG);
+		return drop(0, REASON_TOO_BIG);
 	peek_l4(skb, &p);
 	set_address(&source, &node->locator, FUNCTION_INTERNET_EGRESS, IDENTITY_NONE, p.source);
 	set_address(&destination, &ingress->locator, FUNCTION_NIC, ingress->subnet, ingress->ipv4);
 	if (rewrite(skb, &p, ingress->ipv4, false) || encapsulate(skb, p.tos, p.total, &source, &destination))
-		return drop(ingress->slot, REASON_MALFORMED);
-	count(ingress->slot, REASON_INTERNET);
+		return drop(0, REASON_MALFORMED);
+	count(0, REASON_INTERNET);
 	return bpf_redirect_neigh(node->fabric_ifindex, NULL, 0, 0);
 }

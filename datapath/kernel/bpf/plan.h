@@ -209,7 +209,6 @@ struct egress {
 	__be32 public;	 /* 0 for none */
 	__be32 platform;
 	__u32 outbound;
-	__u32 slot;
 };
 
 /* Whom the edge gives a packet to that is routed to a public or a platform address. */
@@ -217,8 +216,6 @@ struct ingress {
 	struct locator locator;
 	__u32 subnet;
 	__be32 ipv4;
-	__u32 slot;
-	__u32 pad;
 };
 
 struct {

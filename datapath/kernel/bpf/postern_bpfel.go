@@ -39,7 +39,6 @@ type PosternEgress struct {
 	Public   uint32
 	Platform uint32
 	Outbound uint32
-	Slot     uint32
 }
 
 type PosternEgressKey struct {
@@ -269,8 +268,6 @@ type PosternIngress struct {
 	Locator PosternLocator
 	Subnet  uint32
 	Ipv4    uint32
-	Slot    uint32
-	Pad     uint32
 }
 
 type PosternItemKey struct {

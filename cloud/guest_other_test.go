@@ -1,0 +1,20 @@
+//go:build !linux
+
+package cloud
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+)
+
+// forward makes a VM forward packets: a userspace VM does when its NIC does.
+func (s *stage) forward(nic string) {
+	s.t.Helper()
+	s.machine(nic)
+}
+
+func (s *stage) dialFromGatewayNamespace(context.Context, string, netip.AddrPort, netip.AddrPort) (net.Conn, error) {
+	return nil, errors.ErrUnsupported
+}
