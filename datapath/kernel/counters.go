@@ -105,14 +105,3 @@ func (d *Driver) Counters() ([]model.Counter, error) {
 	})
 	return counters, nil
 }
-
-// flowCount is for tests: how many flows the host remembers.
-func (d *Driver) flowCount() int {
-	var key bpf.PosternFlowKey
-	var value bpf.PosternFlow
-	count := 0
-	for entries := d.objects.Flows.Iterate(); entries.Next(&key, &value); {
-		count++
-	}
-	return count
-}
