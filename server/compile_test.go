@@ -58,7 +58,7 @@ func TestCompilerThatPanics(t *testing.T) {
 		return cloud.Revision
 	}
 	var failed *store.CompileError
-	if err := s.WaitApplied(ctx, put("one")); !errors.As(err, &failed) || !strings.Contains(failed.Message, "nil map") {
+	if err := s.WaitApplied(ctx, put("one")); !errors.As(err, &failed) || !strings.Contains(failed.Message, "fails on these resources") {
 		t.Errorf("got %v", err)
 	}
 	if err := s.WaitApplied(ctx, put("two")); err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"postern/datapath/kernel/bpf"
 	"postern/model"
 	"postern/plan"
 )
