@@ -5,16 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"postern/agent"
 	"postern/api/client"
 	"postern/control"
+	"postern/explain"
 	"postern/gateway"
 	"postern/model"
 	"postern/node"
@@ -70,17 +71,13 @@ type world interface {
 	Outsider(ctx context.Context, name string, address netip.Addr) (Machine, error)
 
 	// Exec tells how a program runs as the NIC's VM.
-	Exec(nic *model.NetworkInterface) (Exec, error)
+	Exec(nic *model.NetworkInterface) (client.Exec, error)
 
 	Close() error
 }
 
-// Exec is how a program runs as a VM: inside a network namespace, or through a SOCKS5 proxy.
-type Exec struct {
-	Namespace  string `json:"namespace,omitempty"`
-	ResolvConf string `json:"resolvConf,omitempty"`
-	SOCKS      string `json:"socks,omitempty"` // host:port
-}
+// CAFile is where a cloud's state folder has the certificate that its clients are to trust, in PEM.
+func CAFile(dir string) string { return filepath.Join(dir, "ca.pem") }
 
 // Start starts a cloud on a state folder. It is empty, or what the folder had.
 func Start(ctx context.Context, options Options) (*Cloud, error) {
@@ -95,7 +92,7 @@ func Start(ctx context.Context, options Options) (*Cloud, error) {
 		return nil, err
 	}
 	var err error
-	if c.control, err = control.Start(c.dir, c.log); err != nil {
+	if c.control, err = control.Start(c.dir, c.log, map[string]http.Handler{client.ExecPath: http.HandlerFunc(c.answerExec)}); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	authority, err := node.Authority(ctx, c.control.Store.Store)
@@ -103,7 +100,7 @@ func Start(ctx context.Context, options Options) (*Cloud, error) {
 		return nil, errors.Join(err, c.Close())
 	}
 	c.authority = authority.CertificatePEM()
-	if err := os.WriteFile(filepath.Join(c.dir, "ca.pem"), c.authority, 0o644); err != nil {
+	if err := os.WriteFile(CAFile(c.dir), c.authority, 0o644); err != nil {
 		return nil, errors.Join(fmt.Errorf("write the cloud's certificate: %w", err), c.Close())
 	}
 	c.client = client.New(c.dir)
@@ -198,34 +195,17 @@ func (c *Cloud) wait(ctx context.Context, what string, find func(*model.Snapshot
 	}
 }
 
-// FindNIC finds a NIC in a snapshot by its id or its name. The error names those that there are.
-func FindNIC(snapshot *model.Snapshot, nic string) (*model.NetworkInterface, error) {
-	var names []string
-	for i := range snapshot.NetworkInterfaces {
-		found := &snapshot.NetworkInterfaces[i]
-		if found.ID.Is(model.ResourceID(nic)) || strings.EqualFold(found.ID.Name(), nic) {
-			return found, nil
-		}
-		names = append(names, found.ID.Name())
-	}
-	slices.Sort(names)
-	if len(names) == 0 {
-		return nil, fmt.Errorf("NIC %q is not there, and no other is; make one with postern apply", nic)
-	}
-	return nil, fmt.Errorf("NIC %q is not there; there are: %s", nic, strings.Join(names, ", "))
-}
-
 // nic waits until the world has a NIC that the resources have.
 func (c *Cloud) nic(ctx context.Context, nic string) (*model.NetworkInterface, error) {
 	resources, err := c.control.Cache.Current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := FindNIC(resources.Snapshot(), nic); err != nil {
+	if _, err := explain.FindNIC(resources.Snapshot(), nic); err != nil {
 		return nil, err
 	}
 	return c.wait(ctx, "wait for NIC "+nic, func(snapshot *model.Snapshot) *model.NetworkInterface {
-		found, _ := FindNIC(snapshot, nic)
+		found, _ := explain.FindNIC(snapshot, nic)
 		return found
 	})
 }
@@ -255,15 +235,6 @@ func (c *Cloud) Machine(ctx context.Context, nic string) (Machine, error) {
 		return nil, err
 	}
 	return c.world.Machine(ctx, found)
-}
-
-// Exec tells how a program runs as the VM of a NIC.
-func (c *Cloud) Exec(ctx context.Context, nic string) (Exec, error) {
-	found, err := c.nic(ctx, nic)
-	if err != nil {
-		return Exec{}, err
-	}
-	return c.world.Exec(found)
 }
 
 // NIC tells what was allotted to a NIC.

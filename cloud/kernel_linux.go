@@ -14,6 +14,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
+	"postern/api/client"
 	"postern/datapath/kernel"
 	"postern/lab"
 	"postern/model"
@@ -281,12 +282,12 @@ func (w *kernelWorld) Outsider(ctx context.Context, name string, address netip.A
 }
 
 // Exec implements world.
-func (w *kernelWorld) Exec(nic *model.NetworkInterface) (Exec, error) {
+func (w *kernelWorld) Exec(nic *model.NetworkInterface) (client.Exec, error) {
 	vm := w.vm(nic.Number)
 	if vm == nil {
-		return Exec{}, fmt.Errorf("NIC %s has no VM: its host %s is not part of this cloud", nic.ID.Name(), nic.Node)
+		return client.Exec{}, fmt.Errorf("NIC %s has no VM: its host %s is not part of this cloud", nic.ID.Name(), nic.Node)
 	}
-	return Exec{Namespace: vm.Name, ResolvConf: vm.ResolvConf}, nil
+	return client.Exec{Namespace: vm.Name, ResolvConf: vm.ResolvConf}, nil
 }
 
 // Close implements world.

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"postern/agent"
+	"postern/api/client"
 	"postern/datapath/userspace"
 	"postern/model"
 	"postern/node"
@@ -269,13 +270,13 @@ func (w *userspaceWorld) Outsider(_ context.Context, name string, address netip.
 }
 
 // Exec implements world.
-func (w *userspaceWorld) Exec(nic *model.NetworkInterface) (Exec, error) {
+func (w *userspaceWorld) Exec(nic *model.NetworkInterface) (client.Exec, error) {
 	host, _, ok := w.hostOf(nic)
 	if !ok {
-		return Exec{}, fmt.Errorf("host %s does not carry the VM of NIC %s yet", nic.Node, nic.ID.Name())
+		return client.Exec{}, fmt.Errorf("host %s does not carry the VM of NIC %s yet", nic.Node, nic.ID.Name())
 	}
 	address, err := host.SOCKS(string(nic.ID))
-	return Exec{SOCKS: address}, err
+	return client.Exec{SOCKS: address}, err
 }
 
 // Close implements world.

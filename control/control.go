@@ -3,16 +3,16 @@
 package control
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"sync"
 
 	"postern/api"
 	"postern/compile"
+	"postern/inspect"
 	"postern/model"
 	"postern/plan"
 	"postern/resource"
@@ -28,23 +28,26 @@ type Plane struct {
 	API      *api.API
 	Compiler *compile.Compiler
 
-	stop context.CancelFunc
-	work sync.WaitGroup
-
-	mu        sync.Mutex // guards the catalogue as it was read last
-	sum       string
-	catalogue *servicetag.Catalogue
+	catalogues *server.Catalogues
+	log        *slog.Logger
+	ctx        context.Context // of what runs
+	stop       context.CancelFunc
+	work       sync.WaitGroup
 }
 
-// Start opens the state folder and runs a control plane on it until Close. A folder that another process has gives
+// Start opens the state folder and runs a control plane on it until Close. Beside the API its socket answers questions
+// about the cloud (package inspect), and what more adds by path. A folder that another process has gives
 // embedded.ErrTaken.
-func Start(dir string, log *slog.Logger) (*Plane, error) {
+func Start(dir string, log *slog.Logger, more map[string]http.Handler) (*Plane, error) {
 	opened, err := embedded.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	p := &Plane{Store: opened, Cache: server.NewCache(opened.Store), Compiler: new(compile.Compiler), stop: stop, catalogue: servicetag.BuiltIn()}
+	p := &Plane{
+		Store: opened, Cache: server.NewCache(opened.Store), Compiler: new(compile.Compiler),
+		catalogues: server.NewCatalogues(opened.Store), log: log, ctx: ctx, stop: stop,
+	}
 	p.API = api.New(opened.Store, p.Cache, resource.Options{FrontAddresses: p.frontAddresses})
 	if _, err := p.Catalogue(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -58,6 +61,10 @@ func Start(dir string, log *slog.Logger) (*Plane, error) {
 			return p.Compiler.Compile(snapshot, catalogue)
 		}, log)
 	})
+	p.API.Mount(inspect.Prefix, inspect.New(p.Cache, p.Compiler, p.Catalogue))
+	for path, handler := range more {
+		p.API.Mount(path, handler)
+	}
 	listener, err := api.Listen(dir)
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -72,32 +79,17 @@ func Start(dir string, log *slog.Logger) (*Plane, error) {
 
 // Catalogue is the service-tag catalogue that holds: the imported one, or the built-in one.
 func (p *Plane) Catalogue(ctx context.Context) (*servicetag.Catalogue, error) {
-	sum, err := p.Store.CatalogueSum(ctx)
-	if err != nil {
-		return nil, err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if sum == p.sum {
-		return p.catalogue, nil
-	}
-	data, err := p.Store.Catalogue(ctx)
-	if err != nil {
-		return nil, err
-	}
-	catalogue, err := servicetag.Parse(bytes.NewReader(data))
-	if err != nil {
-		return nil, fmt.Errorf("service-tag catalogue in the store: %w", err)
-	}
-	p.sum, p.catalogue = sum, catalogue
-	return catalogue, nil
+	return p.catalogues.Current(ctx)
 }
 
 // frontAddresses are what a region's accounts get their public addresses from.
 func (p *Plane) frontAddresses(region model.Location) []netip.Prefix {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	tag, ok := p.catalogue.Regional("Storage", region)
+	catalogue, err := p.catalogues.Current(p.ctx)
+	if err != nil {
+		p.log.Error("read the service tags, which accounts get addresses from", "error", err)
+		return nil
+	}
+	tag, ok := catalogue.Regional("Storage", region)
 	if !ok {
 		return nil
 	}

@@ -2,6 +2,10 @@ package demo
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"postern/demo/application"
@@ -51,7 +55,7 @@ var actUDR = act{
 		if err != nil {
 			return err
 		}
-		s.judgeStuck(o, ssh, queued, withQueue, plain, without)
+		s.judgeStuck(o, s.stuckSession(ssh), stuckRows(queued, withQueue), stuckRows(plain, without))
 		s.see("%d packets dropped as %s on %s", dropped, model.ReasonApplianceUnowned, s.app.Node)
 		return nil
 	},
@@ -100,9 +104,12 @@ type stuck struct {
 }
 
 func stuckRows(w *writing, rows []application.Row) stuck {
+	return stuckOf(rows, w.Progress().Due, w.Errors())
+}
+
+func stuckOf(rows []application.Row, due int, errors map[string]int) stuck {
 	gap, from := largestGap(storedTimes(rows))
-	due := w.Progress().Due
-	return stuck{Gap: seconds(gap), Due: due, Stored: len(rows), Missing: len(missingNumbers(rows, due)), Errors: w.Errors(), gap: gap, from: from}
+	return stuck{Gap: seconds(gap), Due: due, Stored: len(rows), Missing: len(missingNumbers(rows, due)), Errors: errors, gap: gap, from: from}
 }
 
 // stuckSession is what the ssh session saw; it must still be the same connection, with every line.
@@ -113,8 +120,8 @@ func (s *scene) stuckSession(ssh *session) stuck {
 	return stuck{Gap: seconds(gap), gap: gap, from: from}
 }
 
-func (s *scene) judgeStuck(o outage, ssh *session, queued *writing, withQueue []application.Row, plain *writing, without []application.Row) {
-	q, p, session := stuckRows(queued, withQueue), stuckRows(plain, without), s.stuckSession(ssh)
+// judgeStuck judges what the session and the writers with (q) and without (p) the queue saw.
+func (s *scene) judgeStuck(o outage, session, q, p stuck) {
 	s.note("withQueue", q)
 	s.note("withoutQueue", p)
 	s.note("ssh", session)
@@ -132,6 +139,15 @@ func (s *scene) judgeStuck(o outage, ssh *session, queued *writing, withQueue []
 	s.expect(q.Missing == 0, "%d of %d rows are missing although the queue kept them", q.Missing, q.Due)
 	s.expect(len(q.Errors) > 0, "the writer with the queue met no error in the outage")
 	s.expect(p.Missing > 0, "no row is missing without the queue, in an outage of %.2f s", o.stood().Seconds())
-	s.see("outage %.2f s: rows stuck for %.2f s, ssh for %.2f s", o.stood().Seconds(), q.gap.Seconds(), session.gap.Seconds())
-	s.see("with the queue %d of %d rows, errors %v; without it %d of %d", q.Stored, q.Due, q.Errors, p.Stored, p.Due)
+	s.see("outage %.2f s: rows stuck for %.2f s, ssh for %.2f s (to TCP's next retransmission)", o.stood().Seconds(), q.gap.Seconds(), session.gap.Seconds())
+	s.see("with the queue %d of %d rows, errors recorded: %s; without it %d of %d", q.Stored, q.Due, listed(q.Errors), p.Stored, p.Due)
+}
+
+// listed is "2 timeout, 1 connection reset".
+func listed(counts map[string]int) string {
+	var words []string
+	for _, what := range slices.Sorted(maps.Keys(counts)) {
+		words = append(words, fmt.Sprintf("%d %s", counts[what], what))
+	}
+	return strings.Join(words, ", ")
 }

@@ -126,6 +126,8 @@ func TestOtherWays(t *testing.T) {
 		{"the platform has no SSH", nil, "nic-app", "169.254.169.254:22", 0, Denied, "gateway-we", ReasonNoListener, ""},
 		{"DNS-1 a name of no account", nil, "nic-app", table("nosuchaccount"), 0, Denied, "gateway-we", ReasonNoSuchName, "DNS-1"},
 		{"a service has no SSH", nil, "nic-app", ownAccount + ".blob.core.windows.net:22", 0, Denied, "gateway-we", ReasonNoListener, ""},
+		{"a NIC that no host carries", func(s *model.Snapshot) { s.NetworkInterfaces[0].Node = "" }, "nic-app", "10.13.77.4:22", 0, Denied, "", "unsynced", ""},
+		{"a region without a gateway", func(s *model.Snapshot) { s.Nodes = append(s.Nodes[:2], s.Nodes[3:]...) }, "nic-app", table(germanAccount), 0, Denied, "host-we-1", "no-node", ""},
 		{"a storage address without an account", nil, "nic-app", frontAddress("westeurope", 9).String() + ":443", 0, Denied, "internet", ReasonNoSuchHost, ""},
 		{"the account by its address", nil, "nic-app", frontAddress("westeurope", 1).String() + ":443", 0, Service, "gateway-we", "default-allow", "FW-1"},
 	}

@@ -179,3 +179,26 @@ func (c *Client) Explain(ctx context.Context, from, to, protocol string) ([]byte
 	query := url.Values{"from": {from}, "to": {to}, "protocol": {protocol}}
 	return c.do(ctx, http.MethodGet, "/postern/inspect/explain?"+query.Encode(), nil)
 }
+
+// ExecPath is where a running cloud tells how a program runs as a VM; the query's nic names the NIC.
+const ExecPath = "/postern/exec"
+
+// Exec is how a program runs as a VM: inside a network namespace of this machine, or through a SOCKS5 proxy.
+type Exec struct {
+	Namespace  string `json:"namespace,omitempty"`
+	ResolvConf string `json:"resolvConf,omitempty"` // file with the VM's name resolution
+	SOCKS      string `json:"socks,omitempty"`      // host:port
+}
+
+// Exec asks how a program runs as the VM of a NIC, given by its name or id.
+func (c *Client) Exec(ctx context.Context, nic string) (Exec, error) {
+	answer, err := c.do(ctx, http.MethodGet, ExecPath+"?nic="+url.QueryEscape(nic), nil)
+	if err != nil {
+		return Exec{}, err
+	}
+	var how Exec
+	if err := json.Unmarshal(answer, &how); err != nil {
+		return Exec{}, fmt.Errorf("read the server's answer: %w", err)
+	}
+	return how, nil
+}

@@ -1,27 +1,20 @@
+// Command postern is the whole of Postern: see postern help.
 package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
-
-	"github.com/spf13/cobra"
 )
 
-func logger(to io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(to, nil)) }
+func main() { os.Exit(mainExit()) }
 
-func main() {
+// mainExit runs the command line of the process and gives its exit code. The first interrupt ends what runs; a second one
+// ends the process at once.
+func mainExit() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root := &cobra.Command{Use: "postern", SilenceErrors: true, SilenceUsage: true}
-	root.AddCommand(newAgent(), newGateway(), newUp())
-	if err := root.ExecuteContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(os.Stderr, "postern:", err)
-		os.Exit(1)
-	}
+	context.AfterFunc(ctx, stop)
+	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }

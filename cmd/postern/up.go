@@ -1,43 +1,86 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"postern/cloud"
+	"postern/examples"
 	"postern/resource"
 )
 
-func newUp() *cobra.Command {
-	var options cloud.Options
-	var file string
+func newUp(a *app) *cobra.Command {
+	var dataPath, file string
+	var sample bool
 	command := &cobra.Command{
 		Use:   "up",
 		Short: "Run a whole cloud on this machine until Ctrl-C",
-		Args:  cobra.NoArgs,
-		RunE: func(command *cobra.Command, _ []string) error {
-			ctx := command.Context()
-			items, err := resource.LoadFile(file)
-			if err != nil {
-				return err
+		Long: "The cloud has the resources of its state folder, and those of the file on top. Resources are ARM bodies in YAML or\n" +
+			"JSON, many to a file. While it runs, the other commands work on it from another terminal.",
+		Example: "  postern up -f examples/cloud.yaml\n  postern up --sample",
+		Args:    cobra.NoArgs,
+	}
+	command.Flags().StringVarP(&file, "file", "f", "", "resources to apply: YAML or JSON")
+	command.Flags().BoolVar(&sample, "sample", false, "apply the sample cloud that is built in (examples/cloud.yaml)")
+	command.Flags().StringVar(&dataPath, "datapath", "", "kernel or userspace (default: kernel where it can run)")
+	command.RunE = func(command *cobra.Command, _ []string) (err error) {
+		items, err := upItems(file, sample)
+		if err != nil {
+			return err
+		}
+		dir, err := stateDir(a.dir)
+		if err != nil {
+			return err
+		}
+		ctx := command.Context()
+		running, err := cloud.Start(ctx, cloud.Options{Dir: dir, DataPath: dataPath, Log: logger(a.stderr)})
+		if err != nil {
+			return err
+		}
+		defer func() {
+			fmt.Fprintln(a.stdout, "ending: machines and processes are taken down, the state folder stays")
+			if closing := running.Close(); err == nil {
+				err = closing
 			}
-			options.Log = logger(command.ErrOrStderr())
-			running, err := cloud.Start(ctx, options)
-			if err != nil {
-				return err
-			}
-			defer running.Close()
+		}()
+		if reason := running.Fallback(); reason != nil {
+			fmt.Fprintf(a.stdout, "userspace data path, since the kernel's cannot run here: %v\n", reason)
+		}
+		if len(items) > 0 {
 			if _, err := running.API().Apply(ctx, items, nil); err != nil {
 				return err
 			}
-			fmt.Fprintf(command.OutOrStdout(), "up: %d resources, %s data path, state in %s\n", len(items), running.DataPath(), running.Dir())
-			<-ctx.Done()
-			return nil
-		},
+		}
+		sayUp(a, running, len(items))
+		<-ctx.Done()
+		return nil
 	}
-	command.Flags().StringVarP(&file, "file", "f", "", "resources")
-	command.Flags().StringVar(&options.Dir, "dir", "", "state folder")
-	command.Flags().StringVar(&options.DataPath, "datapath", "", "kernel or userspace")
 	return command
+}
+
+func upItems(file string, sample bool) ([]resource.Item, error) {
+	switch {
+	case file != "" && sample:
+		return nil, errUsage{fmt.Errorf("--file and --sample exclude each other")}
+	case sample:
+		return resource.Load(examples.CloudName, examples.Cloud)
+	case file != "":
+		return resource.LoadFile(file)
+	}
+	return nil, nil
+}
+
+func sayUp(a *app, running *cloud.Cloud, applied int) {
+	fmt.Fprintf(a.stdout, "up: %s data path, %d resources applied\n", running.DataPath(), applied)
+	fmt.Fprintf(a.stdout, "state folder: %s   (give it to the other commands: export %s=%s)\n", running.Dir(), dirVariable, running.Dir())
+	resources, err := running.Control().Cache.Current(context.Background())
+	if err != nil {
+		return
+	}
+	for _, nic := range resources.Snapshot().NetworkInterfaces {
+		fmt.Fprintf(a.stdout, "  %-20s %-15s on %s\n", nic.ID.Name(), nic.IPv4, nic.Node)
+	}
+	fmt.Fprintln(a.stdout, "try: postern routes NIC | explain --from NIC --to HOST:PORT | exec NIC -- COMMAND | logs -f     end with Ctrl-C")
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* The maps that the driver fills from a plan, and those that the programs fill. Addresses and ports stand in network
  * byte order, everything else in the host's. datapath/kernel/layout.go has the same structures for Go, and a
  * test compares sizes and offsets by the object's BTF.
@@ -174,6 +175,13 @@ struct flow {
 	__u64 last_seen; /* monotonic nanoseconds */
 	__u32 via;	 /* identity of the service that its packets take, 0 for none */
 	__u32 flags;
+	/* Where the VM's packets go by the plan of this generation, so that routes are looked up once a flow and plan.
+	 * These change together alone, by replacing the entry. 0 for not known. */
+	__u32 generation;
+	__u8 translated;
+	__u8 reason;
+	__u16 pad;
+	struct address destination;
 };
 
 struct fragment_key {

@@ -9,35 +9,36 @@ import (
 	"postern/store/embedded"
 )
 
+// nodeCommands are the processes of a node.
+func nodeCommands(a *app) []*cobra.Command { return []*cobra.Command{newAgent(a), newGateway(a)} }
+
 // nodeFlags are what the processes of a node have in common.
-type nodeFlags struct {
-	dir, name, endpoint string
-}
+type nodeFlags struct{ name, endpoint string }
 
 func (f *nodeFlags) add(command *cobra.Command) {
-	command.Flags().StringVar(&f.dir, "dir", "", "state folder: the agent's plan and socket, logs, and the store's socket")
 	command.Flags().StringVar(&f.name, "node", "", "name of this node")
 	command.Flags().StringVar(&f.endpoint, "store", "", "the store: unix:///path/to/socket or host:port (default: that of the state folder)")
-	for _, flag := range []string{"dir", "node"} {
-		if err := command.MarkFlagRequired(flag); err != nil {
-			panic(err) // the flag was added above
-		}
+	if err := command.MarkFlagRequired("node"); err != nil {
+		panic(err) // the flag was added above
 	}
 }
 
-func (f *nodeFlags) connect() (*store.Store, error) {
-	if f.endpoint == "" {
-		endpoint, err := embedded.Endpoint(f.dir)
-		if err != nil {
-			return nil, err
-		}
-		f.endpoint = endpoint
+// connect reaches the store, and tells the state folder.
+func (f *nodeFlags) connect(a *app) (connection *store.Store, dir string, err error) {
+	if dir, err = stateDir(a.dir); err != nil {
+		return nil, "", err
 	}
-	return store.Connect(f.endpoint)
+	if f.endpoint == "" {
+		if f.endpoint, err = embedded.Endpoint(dir); err != nil {
+			return nil, "", err
+		}
+	}
+	connection, err = store.Connect(f.endpoint)
+	return connection, dir, err
 }
 
 // newAgent is the process of a host or an edge. It runs in the network namespace of the node's interfaces.
-func newAgent() *cobra.Command {
+func newAgent(a *app) *cobra.Command {
 	var flags nodeFlags
 	var role string
 	options := node.KernelOptions{}
@@ -46,13 +47,13 @@ func newAgent() *cobra.Command {
 		Short: "Keep a host or an edge as its plan says (kernel data path)",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			connection, err := flags.connect()
+			connection, dir, err := flags.connect(a)
 			if err != nil {
 				return err
 			}
 			defer connection.Close()
-			options.Name, options.Dir, options.Role = flags.name, flags.dir, model.Role(role)
-			options.Store, options.Log = connection, logger(command.ErrOrStderr())
+			options.Name, options.Dir, options.Role = flags.name, dir, model.Role(role)
+			options.Store, options.Log = connection, logger(a.stderr)
 			return node.RunKernel(command.Context(), options)
 		},
 	}
@@ -65,20 +66,20 @@ func newAgent() *cobra.Command {
 }
 
 // newGateway is the process of a gateway.
-func newGateway() *cobra.Command {
+func newGateway(a *app) *cobra.Command {
 	var flags nodeFlags
 	command := &cobra.Command{
 		Use:   "gateway",
 		Short: "Answer for the services and the platform of a region",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			connection, err := flags.connect()
+			connection, dir, err := flags.connect(a)
 			if err != nil {
 				return err
 			}
 			defer connection.Close()
 			return node.RunGateway(command.Context(), node.GatewayOptions{
-				Name: flags.name, Dir: flags.dir, Store: connection, Sockets: node.KernelSockets{}, Log: logger(command.ErrOrStderr()),
+				Name: flags.name, Dir: dir, Store: connection, Sockets: node.KernelSockets{}, Log: logger(a.stderr),
 			})
 		},
 	}

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package bench
+
+import (
+	"context"
+
+	"postern/lab"
+)
+
+func path(context.Context, Options) (Report, error) { return Report{}, lab.Prerequisites() }

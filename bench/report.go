@@ -1,0 +1,75 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+)
+
+// Report is what a benchmark found. Its JSON form is that of `postern bench … -o json`.
+type Report struct {
+	Rows []Row `json:"rows"`
+}
+
+// Row is one comparison: medians of both sides, and the ratio of each pair's two.
+type Row struct {
+	ID      string  `json:"id"`
+	Ours    float64 `json:"ours"`   // median
+	Theirs  float64 `json:"theirs"` // median; in rows of the NIC program, the smallest plan
+	Unit    string  `json:"unit"`
+	Ratio   float64 `json:"ratio"` // median over the pairs of ours / theirs
+	Min     float64 `json:"min"`   // least ratio of a pair
+	Max     float64 `json:"max"`   // greatest ratio of a pair
+	Runs    int     `json:"runs"`  // pairs
+	Target  float64 `json:"target"`
+	AtMost  bool    `json:"atMost,omitempty"` // the ratio shall be at most the target; otherwise at least
+	Pass    bool    `json:"pass"`
+	Skipped string  `json:"skipped,omitempty"` // why the row could not be measured; then all figures are 0
+}
+
+// Pass tells whether every row was measured and kept its promise.
+func (r Report) Pass() bool {
+	return !slices.ContainsFunc(r.Rows, func(row Row) bool { return !row.Pass })
+}
+
+// WriteJSON writes the report as indented JSON.
+func (r Report) WriteJSON(out io.Writer) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(r)
+}
+
+// WriteTable writes the report for people, one line a row.
+func (r Report) WriteTable(out io.Writer) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "ROW\tOURS\tTHEIRS\tUNIT\tRATIO\tSPREAD\tTARGET\tRESULT")
+	for _, row := range r.Rows {
+		sign, result := "≥", "fail"
+		if row.AtMost {
+			sign = "≤"
+		}
+		if row.Pass {
+			result = "pass"
+		}
+		if row.Skipped != "" {
+			fmt.Fprintf(table, "%s\t-\t-\t%s\t-\t-\t%s %.2f\tskipped: %s\n", row.ID, row.Unit, sign, row.Target, row.Skipped)
+			continue
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.3f\t%.3f–%.3f\t%s %.2f\t%s\n", row.ID, figure(row.Ours), figure(row.Theirs),
+			row.Unit, row.Ratio, row.Min, row.Max, sign, row.Target, result)
+	}
+	return table.Flush()
+}
+
+// figure has three digits that matter.
+func figure(value float64) string {
+	switch {
+	case value >= 100:
+		return fmt.Sprintf("%.0f", value)
+	case value >= 10:
+		return fmt.Sprintf("%.1f", value)
+	}
+	return fmt.Sprintf("%.2f", value)
+}

@@ -1,0 +1,32 @@
+package cloud
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"postern/api/client"
+)
+
+// Exec tells how a program runs as the VM of a NIC.
+func (c *Cloud) Exec(ctx context.Context, nic string) (client.Exec, error) {
+	found, err := c.nic(ctx, nic)
+	if err != nil {
+		return client.Exec{}, err
+	}
+	return c.world.Exec(found)
+}
+
+// answerExec is Exec for other processes: GET client.ExecPath?nic=NIC.
+func (c *Cloud) answerExec(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	how, err := c.Exec(r.Context(), r.URL.Query().Get("nic"))
+	var answer any = how
+	if err != nil {
+		w.WriteHeader(http.StatusNotFound)
+		answer = map[string]any{"error": map[string]string{"code": "ResourceNotFound", "message": err.Error()}}
+	}
+	if err := json.NewEncoder(w).Encode(answer); err != nil {
+		c.log.Debug("answer how to run as a VM", "error", err)
+	}
+}
