@@ -34,8 +34,10 @@ const commandLimit = 3 * time.Minute
 // document applies.
 func TestDocumentation(t *testing.T) {
 	seen := map[string]bool{}
-	for _, name := range documents(t) {
+	names, done := documents(t), 0
+	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
+			done++
 			data, err := os.ReadFile(filepath.Join(repository, name))
 			if err != nil {
 				t.Fatal(err)
@@ -66,7 +68,7 @@ func TestDocumentation(t *testing.T) {
 		})
 	}
 	for command := range notRun {
-		if !seen[command] {
+		if !seen[command] && done == len(names) { // -run may have picked some
 			t.Errorf("no document has the line %q: take it out of notRun", command)
 		}
 	}
