@@ -182,7 +182,7 @@ static __noinline int judge_outgoing(struct __sk_buff *skb, const struct nic *ni
 	struct outlet outlet = {};
 	struct flow_key key;
 	struct flow *flow = NULL;
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = bpf_ktime_get_coarse_ns();
 	enum reason reason;
 	__u32 added, extra;
 
@@ -293,7 +293,7 @@ static __noinline int judge_encapsulated(struct __sk_buff *skb, const struct nic
 	struct packet p = {.l3 = ETH_LEN + IPV6_LEN};
 	struct ethernet ethernet;
 	enum reason reason;
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = bpf_ktime_get_coarse_ns();
 
 	if (!nic)
 		return TC_ACT_SHOT;
@@ -381,7 +381,7 @@ static __noinline int judge_error(struct __sk_buff *skb, const struct nic *nic, 
 	struct address own;
 	struct flow *flow;
 	__be32 source = bpf_htonl(0xc0000008); /* 192.0.0.8 */
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = bpf_ktime_get_coarse_ns();
 
 	if (!nic || !node || !p || !from)
 		return TC_ACT_SHOT;
@@ -492,7 +492,7 @@ static __noinline int judge_translated(struct __sk_buff *skb, const struct nic *
 {
 	struct packet p = {.l3 = ETH_LEN, .l4 = ETH_LEN + IPV6_LEN};
 	struct address six[2];
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = bpf_ktime_get_coarse_ns();
 	enum reason reason;
 	__u8 next;
 
