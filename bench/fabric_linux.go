@@ -101,7 +101,9 @@ func newFabric(ctx context.Context, hosts int) (*fabric, error) {
 }
 
 // folderOfPins begins the names of this process's bpffs.
-func folderOfPins() string { return filepath.Join(os.TempDir(), fmt.Sprintf("postern-bench-%d-", os.Getpid())) }
+func folderOfPins() string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("postern-bench-%d-", os.Getpid()))
+}
 
 // start opens the driver of a host and applies a plan.
 func (f *fabric) start(ctx context.Context, host int, node plan.Node) (err error) {
