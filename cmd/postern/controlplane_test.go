@@ -8,16 +8,15 @@ import (
 	"postern/control"
 )
 
-// controlPlane starts a control plane, and an agent for every node, which applies nothing and says that it has. It
-// returns when the API answers.
+// controlPlane starts a control plane, and an agent for every node, which applies nothing and says that it has.
 func controlPlane(dir string) (stop func() error, err error) {
 	plane, err := control.Start(dir, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
+	var agents sync.WaitGroup
+	agents.Go(func() {
 		known := map[string]bool{}
 		for range plane.Store.Watch(ctx) {
 			cloud, err := plane.Cache.Current(ctx)
@@ -29,10 +28,10 @@ func controlPlane(dir string) (stop func() error, err error) {
 					continue
 				}
 				known[node.Name] = true
-				running.Go(func() {
+				agents.Go(func() {
 					for update := range plane.Store.WatchPlan(ctx, node.Name) {
 						if update.Plan != nil {
-							_ = plane.Store.ReportApplied(ctx, node.Name, update.Revision, nil)
+							_ = plane.Store.ReportApplied(ctx, node.Name, update.Revision, nil) // the context has ended
 						}
 					}
 				})
@@ -41,7 +40,7 @@ func controlPlane(dir string) (stop func() error, err error) {
 	})
 	return func() error {
 		cancel()
-		running.Wait()
+		agents.Wait()
 		return plane.Close()
 	}, nil
 }

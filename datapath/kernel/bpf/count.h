@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* Every packet that is judged is counted once, by NIC and reason. */
 #pragma once
 

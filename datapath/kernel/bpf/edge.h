@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* Where fabric and Internet meet: docs/packet.md, "The edge". */
 #pragma once
 

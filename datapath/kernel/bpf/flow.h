@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* State: which flows were let through, and which way they take. docs/packet.md, steps 6 and 10. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* Security groups and routes: docs/packet.md, steps 6 to 8. */
 #pragma once
 

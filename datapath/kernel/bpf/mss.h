@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* A SYN's MSS must leave room for what the fabric adds: docs/packet.md, step 11. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* Taking a packet apart: docs/packet.md, steps 3 to 5. Offsets count from the Ethernet header. */
 #pragma once
 

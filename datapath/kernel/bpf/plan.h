@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* The maps that the driver fills from a plan, and those that the programs fill. Addresses and ports stand in network
  * byte order, everything else in the host's. datapath/kernel/layout.go has the same structures for Go, and a
  * test compares sizes and offsets by the object's BTF.

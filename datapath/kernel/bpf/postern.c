@@ -1,21 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 //go:build ignore
 
 /* The four programs of the kernel data path. They follow docs/packet.md, as the Go pipeline does. */
-#include "nic.h"
+#include "outgoing.h"
+#include "incoming.h"
 #include "edge.h"
 
-char __license[] SEC("license") = "GPL"; /* the helpers that translate ask for it; the rest of Postern is Apache-2.0 */
+char __license[] SEC("license") = "GPL"; /* the helpers that translate ask for it */
 
 /* At the ingress of a NIC's link: what the VM sends. */
 SEC("tcx/ingress")
 int from_vm(struct __sk_buff *skb)
 {
 	struct node *node = this_node();
-	__u32 ifindex = skb->ifindex;
+	__u32 ifindex = skb->ifindex, generation;
 	struct ethernet ethernet;
 	struct nic *nic;
 
-	if (!node || !node->generation)
+	/* Before the NIC: what a flow then learns from an old plan is never taken for the new one's. */
+	generation = node ? *(volatile __u32 *)&node->generation : 0;
+	if (!node || !generation)
 		return drop(0, REASON_UNSYNCED);
 	nic = bpf_map_lookup_elem(&links, &ifindex);
 	if (!nic)
@@ -28,7 +32,7 @@ int from_vm(struct __sk_buff *skb)
 		return drop(nic->slot, REASON_VLAN);
 	switch (ethernet.type) {
 	case bpf_htons(ETH_P_IP):
-		return judge_outgoing(skb, nic, node);
+		return judge_outgoing(skb, nic, node, generation);
 	case bpf_htons(ETH_P_ARP):
 		if (answer_arp(skb, nic))
 			return drop(nic->slot, REASON_ARP_IGNORED);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* The numbers of model.Reason; a test compares the two lists. */
 #pragma once
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* Answers toward a VM that take the place of the packet they answer: docs/packet.md, "ARP", "A reset", "ICMP
  * fragmentation needed", and ICMP errors from the fabric. */
 #pragma once

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* The layout of a fabric address, drawn in postern/wire. All parts stand in network byte order.
  *
  *      0        55 56    63 64            95 96           127
