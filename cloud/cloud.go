@@ -70,8 +70,8 @@ type world interface {
 	// Outsider adds a machine to the Internet.
 	Outsider(ctx context.Context, name string, address netip.Addr) (Machine, error)
 
-	// Exec tells how a program runs as the NIC's VM.
-	Exec(nic *model.NetworkInterface) (client.Exec, error)
+	// Exec tells how a program runs as the NIC's VM, once that is there and judged.
+	Exec(ctx context.Context, nic *model.NetworkInterface) (client.Exec, error)
 
 	Close() error
 }
@@ -201,11 +201,15 @@ func (c *Cloud) nic(ctx context.Context, nic string) (*model.NetworkInterface, e
 	if err != nil {
 		return nil, err
 	}
-	if _, err := explain.FindNIC(resources.Snapshot(), nic); err != nil {
+	wanted, err := explain.FindNIC(resources.Snapshot(), nic)
+	if err != nil {
 		return nil, err
 	}
 	return c.wait(ctx, "wait for NIC "+nic, func(snapshot *model.Snapshot) *model.NetworkInterface {
 		found, _ := explain.FindNIC(snapshot, nic)
+		if found != nil && found.Number != wanted.Number {
+			return nil // an older one of the same name
+		}
 		return found
 	})
 }
