@@ -239,8 +239,8 @@ func (w *kernelWorld) vm(number uint32) *kernelVM {
 	return w.vms[number]
 }
 
-// Machine implements world.
-func (w *kernelWorld) Machine(ctx context.Context, nic *model.NetworkInterface) (Machine, error) {
+// judged is the VM of a NIC, once its host judges what it sends.
+func (w *kernelWorld) judged(ctx context.Context, nic *model.NetworkInterface) (*kernelVM, error) {
 	vm := w.vm(nic.Number)
 	if vm == nil {
 		return nil, fmt.Errorf("NIC %s has no VM: its host %s is not part of this cloud", nic.ID.Name(), nic.Node)
@@ -256,6 +256,12 @@ func (w *kernelWorld) Machine(ctx context.Context, nic *model.NetworkInterface) 
 			return err
 		})
 	})
+	return vm, err
+}
+
+// Machine implements world.
+func (w *kernelWorld) Machine(ctx context.Context, nic *model.NetworkInterface) (Machine, error) {
+	vm, err := w.judged(ctx, nic)
 	if err != nil {
 		return nil, err
 	}
@@ -282,10 +288,10 @@ func (w *kernelWorld) Outsider(ctx context.Context, name string, address netip.A
 }
 
 // Exec implements world.
-func (w *kernelWorld) Exec(nic *model.NetworkInterface) (client.Exec, error) {
-	vm := w.vm(nic.Number)
-	if vm == nil {
-		return client.Exec{}, fmt.Errorf("NIC %s has no VM: its host %s is not part of this cloud", nic.ID.Name(), nic.Node)
+func (w *kernelWorld) Exec(ctx context.Context, nic *model.NetworkInterface) (client.Exec, error) {
+	vm, err := w.judged(ctx, nic)
+	if err != nil {
+		return client.Exec{}, err
 	}
 	return client.Exec{Namespace: vm.Name, ResolvConf: vm.ResolvConf}, nil
 }
