@@ -66,6 +66,8 @@ func (j *judge) sameLocation(e *entry) error {
 
 func locationOf(noun any) model.Location {
 	switch noun := noun.(type) {
+	case *resourceGroup:
+		return noun.location
 	case *model.Node:
 		return noun.Location
 	case *ApplicationSecurityGroup:

@@ -17,6 +17,7 @@ type childSpec struct {
 
 // Names of the types.
 const (
+	TypeResourceGroup            = "Microsoft.Resources/resourceGroups"
 	TypeNode                     = "Postern.Fabric/nodes"
 	TypeSettings                 = "Postern.Fabric/settings"
 	TypeApplicationSecurityGroup = "Microsoft.Network/applicationSecurityGroups"
@@ -36,6 +37,7 @@ var types []typeSpec
 
 func init() {
 	types = []typeSpec{
+		{name: TypeResourceGroup, decode: decodeResourceGroup},
 		{name: TypeSettings, decode: decodeSettings},
 		{name: TypeNode, decode: decodeNode},
 		{name: TypeApplicationSecurityGroup, decode: decodeApplicationSecurityGroup},
