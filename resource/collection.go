@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
+
+	"postern/model"
 )
 
 // ChildTypes lists the collections inside a top-level type, such as "subnets" in a VNet.
@@ -56,3 +59,9 @@ func (c *Cloud) RenderChildren(parent ID, collection, state string) ([]json.RawM
 	}
 	return answer, nil
 }
+
+// Reserved tells whether an address of a subnet is one that no NIC gets: the first four and the last of each prefix.
+func Reserved(subnet *model.Subnet, address netip.Addr) bool { return reserved(subnet, address) }
+
+// ValidAccountName tells whether a text can be the name of a storage account.
+func ValidAccountName(name string) bool { return validAccountName(name) }
