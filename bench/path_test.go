@@ -1,11 +1,17 @@
 package bench
 
 import (
-	"testing"
 	"os"
+	"testing"
 )
+
 func TestTry(t *testing.T) {
-	r, err := Path(t.Context(), Options{Progress: func(s string) { t.Log(s) }})
-	r.WriteTable(os.Stdout)
-	if err != nil { t.Fatal(err) }
+	err := programRows(t.Context(), Options{Pairs: 5, Runs: 20000}, func(c comparison) error {
+		row, err := c.row(t.Context(), 5)
+		Report{[]Row{row}}.WriteTable(os.Stdout)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -10,12 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"postern/agent"
 	"postern/api/client"
 	"postern/control"
+	"postern/explain"
 	"postern/gateway"
 	"postern/model"
 	"postern/node"
@@ -195,34 +195,17 @@ func (c *Cloud) wait(ctx context.Context, what string, find func(*model.Snapshot
 	}
 }
 
-// FindNIC finds a NIC in a snapshot by its id or its name. The error names those that there are.
-func FindNIC(snapshot *model.Snapshot, nic string) (*model.NetworkInterface, error) {
-	var names []string
-	for i := range snapshot.NetworkInterfaces {
-		found := &snapshot.NetworkInterfaces[i]
-		if found.ID.Is(model.ResourceID(nic)) || strings.EqualFold(found.ID.Name(), nic) {
-			return found, nil
-		}
-		names = append(names, found.ID.Name())
-	}
-	slices.Sort(names)
-	if len(names) == 0 {
-		return nil, fmt.Errorf("NIC %q is not there, and no other is; make one with postern apply", nic)
-	}
-	return nil, fmt.Errorf("NIC %q is not there; there are: %s", nic, strings.Join(names, ", "))
-}
-
 // nic waits until the world has a NIC that the resources have.
 func (c *Cloud) nic(ctx context.Context, nic string) (*model.NetworkInterface, error) {
 	resources, err := c.control.Cache.Current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := FindNIC(resources.Snapshot(), nic); err != nil {
+	if _, err := explain.FindNIC(resources.Snapshot(), nic); err != nil {
 		return nil, err
 	}
 	return c.wait(ctx, "wait for NIC "+nic, func(snapshot *model.Snapshot) *model.NetworkInterface {
-		found, _ := FindNIC(snapshot, nic)
+		found, _ := explain.FindNIC(snapshot, nic)
 		return found
 	})
 }

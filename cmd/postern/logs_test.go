@@ -101,8 +101,8 @@ func TestStateDir(t *testing.T) {
 		{"the flag first", "/a", "/b", "/c", "/a"},
 		{"then the variable", "", "/b", "/c", "/b"},
 		{"then the user's state folder", "", "", "/c", "/c/postern"},
-		{"a relative one does not count", "", "", "c", "/home/u/.local/state/postern"},
-		{"then that of the home folder", "", "", "", "/home/u/.local/state/postern"},
+		{"a relative one does not count", "", "", "c", "/srv/u/.local/state/postern"},
+		{"then that of the home folder", "", "", "", "/srv/u/.local/state/postern"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Setenv(dirVariable, test.variable)

@@ -30,7 +30,7 @@ type app struct {
 var commands = []func(*app) *cobra.Command{
 	newDemo, newUp, newExec,
 	newApply, newGet, newDelete,
-	newRoutes, newExplain, newLogs, newTags,
+	newRoutes, newExplain, newLogs, newTags, newBench,
 	newVersion,
 }
 

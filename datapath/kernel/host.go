@@ -71,6 +71,9 @@ func (d *Driver) applyHost(node plan.Node) error {
 		func() error { return d.rules.prune(wanted.rules) },
 		func() error { return d.sets.prune(wanted.sets) },
 		func() error { return d.freeSlots(host.NICs) },
+		// A flow remembers where it goes under the generation that said so: what it learnt from content that has gone
+		// since the first publishing ends here.
+		func() error { return d.publish(nodeOf(node, fabric, 0)) },
 	} {
 		if err := step(); err != nil {
 			return fmt.Errorf("apply plan of node %s: %w", node.Node, err)

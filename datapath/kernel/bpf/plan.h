@@ -175,6 +175,13 @@ struct flow {
 	__u64 last_seen; /* monotonic nanoseconds */
 	__u32 via;	 /* identity of the service that its packets take, 0 for none */
 	__u32 flags;
+	/* Where the VM's packets go by the plan of this generation, so that routes are looked up once a flow and plan.
+	 * These change together alone, by replacing the entry. 0 for not known. */
+	__u32 generation;
+	__u8 translated;
+	__u8 reason;
+	__u16 pad;
+	struct address destination;
 };
 
 struct fragment_key {

@@ -13,12 +13,14 @@ SEC("tcx/ingress")
 int from_vm(struct __sk_buff *skb)
 {
 	struct node *node = this_node();
-	__u32 ifindex = skb->ifindex;
+	__u32 ifindex = skb->ifindex, generation;
 	struct ethernet ethernet;
 	struct nic_key *key;
 	struct nic *nic;
 
-	if (!node || !node->generation)
+	/* Before the NIC: what a flow then learns from an old plan is never taken for the new one's. */
+	generation = node ? *(volatile __u32 *)&node->generation : 0;
+	if (!node || !generation)
 		return drop(0, REASON_UNSYNCED);
 	key = bpf_map_lookup_elem(&links, &ifindex);
 	nic = key ? bpf_map_lookup_elem(&nics, key) : NULL;
@@ -32,7 +34,7 @@ int from_vm(struct __sk_buff *skb)
 		return drop(nic->slot, REASON_VLAN);
 	switch (ethernet.type) {
 	case bpf_htons(ETH_P_IP):
-		return judge_outgoing(skb, nic, node);
+		return judge_outgoing(skb, nic, node, generation);
 	case bpf_htons(ETH_P_ARP):
 		if (answer_arp(skb, nic))
 			return drop(nic->slot, REASON_ARP_IGNORED);
