@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"postern/api"
+	"postern/api/client"
 	"postern/compile"
 	"postern/inspect"
 	"postern/model"
@@ -28,6 +30,7 @@ type Plane struct {
 	API      *api.API
 	Compiler *compile.Compiler
 
+	door       atomic.Pointer[Door] // nil before OpenDoor
 	catalogues *server.Catalogues
 	log        *slog.Logger
 	ctx        context.Context // of what runs
@@ -62,6 +65,8 @@ func Start(dir string, log *slog.Logger, more map[string]http.Handler) (*Plane, 
 		}, log)
 	})
 	p.API.Mount(inspect.Prefix, inspect.New(p.Cache, p.Compiler, p.Catalogue))
+	p.API.Mount(client.DoorPath, http.HandlerFunc(p.answerDoor))
+	p.API.Mount(client.DoorPath+"/", http.HandlerFunc(p.answerDoor))
 	for path, handler := range more {
 		p.API.Mount(path, handler)
 	}

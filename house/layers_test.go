@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"wire", "packet", "plan", "servicetag", "resource", "token", "certificate", "demo/application",
 		"datapath/kernel/bpf", "datapath/userspace/splice"},
 	// What follows from one or two of them.
-	{"translate", "routes", "tableservice", "examples", "store", "api/client",
+	{"translate", "routes", "tableservice", "examples", "store", "api/client", "signin",
 		"servicetag/tagtest", "datapath/arbitrary", "datapath/userspace/socks"},
 	// The two pure hearts, resources to plans and packets to verdicts; and who keeps resources and plans.
 	{"compile", "pipeline", "store/embedded", "server", "agent"},
@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"datapath/kernel", "datapath/userspace", "lab", "gateway", "platform", "api"},
 	// Parts put together: a node, an explanation that asks every judge; its answers; a control plane.
 	{"node", "explain"},
-	{"inspect"},
+	{"inspect", "arm"},
 	{"control"},
 	// A whole cloud on one machine, and what runs on it.
 	{"cloud"},
