@@ -88,6 +88,13 @@ func (j *judge) networkInterface(e *entry, nic *networkInterface) error {
 		return refuse("PublicIPAddressInUse", atConfiguration+".publicIPAddress.id", "Public IP address %s is already allocated to resource %s.",
 			nic.PublicIPAddress, user.ID)
 	}
+	for _, r := range j.after.Records(TypeNatGateway) {
+		gateway := j.after.entries[r.Key()].noun.(*natGateway)
+		if nic.PublicIPAddress != "" && slices.ContainsFunc(gateway.publicAddresses, nic.PublicIPAddress.Is) {
+			return refuse("PublicIPAddressInUse", atConfiguration+".publicIPAddress.id", "Public IP address %s is already allocated to resource %s.",
+				nic.PublicIPAddress, gateway.id)
+		}
+	}
 	allotted := &e.record.Allotted
 	if old, ok := j.before.entries[e.record.Key()]; ok && !j.checkOnly && !old.noun.(*networkInterface).Subnet.Is(nic.Subnet) {
 		// A NIC that moves is another one to the data paths: nothing of its flows may go on.
