@@ -48,7 +48,7 @@ func Start(dir string, log *slog.Logger, more map[string]http.Handler) (*Plane, 
 		Store: opened, Cache: server.NewCache(opened.Store), Compiler: new(compile.Compiler),
 		catalogues: server.NewCatalogues(opened.Store), log: log, ctx: ctx, stop: stop,
 	}
-	p.API = api.New(opened.Store, p.Cache, resource.Options{FrontAddresses: p.frontAddresses})
+	p.API = api.New(opened.Store, p.Cache, resource.Options{FrontAddresses: p.frontAddresses, KnownTag: p.knownTag})
 	if _, err := p.Catalogue(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -100,6 +100,17 @@ func (p *Plane) frontAddresses(region model.Location) []netip.Prefix {
 		}
 	}
 	return prefixes
+}
+
+// knownTag tells whether the catalogue has a service tag. Without a catalogue nothing is refused: the compiler says more.
+func (p *Plane) knownTag(name string) bool {
+	catalogue, err := p.catalogues.Current(p.ctx)
+	if err != nil {
+		p.log.Error("read the service tags, which routes and rules are checked with", "error", err)
+		return true
+	}
+	_, ok := catalogue.Tag(name)
+	return ok
 }
 
 // Close stops everything. It is safe to call twice.

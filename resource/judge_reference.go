@@ -67,7 +67,7 @@ func (j *judge) routeTags(table *model.RouteTable) error {
 }
 
 // ownTags are the tags that security rules have without being in any tag file (NSG-4).
-var ownTags = []string{"VirtualNetwork", "Internet", "AzureLoadBalancer"}
+var ownTags = []string{"VirtualNetwork", "Internet", "AzureLoadBalancer", "AzurePlatformDNS", "AzurePlatformIMDS", "AzurePlatformLKM"}
 
 // ruleTags refuses security rules with a service tag that there is not.
 func (j *judge) ruleTags(group *model.NetworkSecurityGroup) error {
