@@ -2,6 +2,7 @@ package bench
 
 import (
 	"runtime"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,13 +15,20 @@ const (
 	farEnd                   // the last one
 )
 
+// processors are those that the process may use, read before any thread is pinned.
+var processors = sync.OnceValues(func() (allowed unix.CPUSet, err error) {
+	err = unix.SchedGetaffinity(0, &allowed)
+	return allowed, err
+})
+
 // pin keeps the calling goroutine on one processor until the returned function is called: where the scheduler happens to
 // put two ends weighs more than what lies between them. Where the process may not choose, it is not pinned.
 func pin(end placement) (release func()) {
-	var allowed, one unix.CPUSet
-	if unix.SchedGetaffinity(unix.Getpid(), &allowed) != nil {
+	allowed, err := processors()
+	if err != nil {
 		return func() {}
 	}
+	var one unix.CPUSet
 	chosen := -1
 	for cpu := range len(allowed) * 64 {
 		if allowed.IsSet(cpu) && (chosen < 0 || end == farEnd) {

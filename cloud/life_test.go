@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"postern/explain"
 	"postern/model"
 	"postern/servicetag/tagtest"
 	"postern/store/embedded"
@@ -147,7 +148,7 @@ func (s *stage) endpointPrefixes(nic string) int {
 		s.t.Fatal(err)
 	}
 	snapshot := s.snapshot()
-	found, err := FindNIC(snapshot, nic)
+	found, err := explain.FindNIC(snapshot, nic)
 	if err != nil {
 		s.t.Fatal(err)
 	}

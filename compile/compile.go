@@ -5,6 +5,7 @@ package compile
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -29,6 +30,11 @@ func (c *Compiler) Compile(snapshot *model.Snapshot, catalogue *servicetag.Catal
 	if err := in.addSubnets(); err != nil {
 		return nil, err
 	}
+	carried := map[string][]nic{}
+	for _, nic := range in.nics {
+		carried[nic.Node] = append(carried[nic.Node], nic)
+	}
+	directories := in.directories()
 	plans := make(map[string]plan.Node, len(snapshot.Nodes))
 	for i := range snapshot.Nodes {
 		node := &snapshot.Nodes[i]
@@ -39,7 +45,7 @@ func (c *Compiler) Compile(snapshot *model.Snapshot, catalogue *servicetag.Catal
 		var err error
 		switch node.Role {
 		case model.RoleHost:
-			out.Host, err = in.host(node)
+			out.Host, err = in.host(node, carried[node.Name], directories)
 		case model.RoleGateway:
 			out.Gateway = in.gateway(node)
 		case model.RoleEdge:
@@ -96,8 +102,10 @@ type indexed struct {
 	publics  map[string]*model.PublicIPAddress
 	policies map[string]*model.ServiceEndpointPolicy
 	machines map[string]*model.VirtualMachine // by NIC
-	asgs     map[string][]*model.NetworkInterface
-	nics     []*model.NetworkInterface // by Number
+	asgs     map[string][]nic
+	nics     []nic // by Number
+	locators map[string]model.Locator
+	lists    map[listKey]*ruleList
 }
 
 // subnet is a subnet with what its NICs share.
@@ -105,6 +113,18 @@ type subnet struct {
 	*model.Subnet
 	vnet  *model.VirtualNetwork
 	table *routes.Table
+
+	routes     []plan.Route
+	routesRef  plan.Ref
+	addresses  []netip.Addr // of the accounts that its policies let it reach
+	policyRef  plan.Ref
+	restricted bool
+}
+
+// nic is a NIC with its subnet, nil where that is not there.
+type nic struct {
+	*model.NetworkInterface
+	subnet *subnet
 }
 
 func byKey[T any](list []T, id func(*T) model.ResourceID) map[string]*T {
@@ -125,7 +145,12 @@ func index(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) *indexed {
 		policies: byKey(snapshot.ServiceEndpointPolicies, func(p *model.ServiceEndpointPolicy) model.ResourceID { return p.ID }),
 		subnets:  map[string]*subnet{},
 		machines: map[string]*model.VirtualMachine{},
-		asgs:     map[string][]*model.NetworkInterface{},
+		asgs:     map[string][]nic{},
+		locators: make(map[string]model.Locator, len(snapshot.Nodes)),
+		lists:    map[listKey]*ruleList{},
+	}
+	for _, node := range snapshot.Nodes {
+		in.locators[node.Name] = node.Locator
 	}
 	for i := range snapshot.VirtualNetworks {
 		vnet := &snapshot.VirtualNetworks[i]
@@ -139,13 +164,13 @@ func index(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) *indexed {
 		}
 	}
 	for i := range snapshot.NetworkInterfaces {
-		nic := &snapshot.NetworkInterfaces[i]
-		in.nics = append(in.nics, nic)
-		for _, group := range nic.ASGs {
-			in.asgs[group.Key()] = append(in.asgs[group.Key()], nic)
+		entry := nic{&snapshot.NetworkInterfaces[i], in.subnets[snapshot.NetworkInterfaces[i].Subnet.Key()]}
+		in.nics = append(in.nics, entry)
+		for _, group := range entry.ASGs {
+			in.asgs[group.Key()] = append(in.asgs[group.Key()], entry)
 		}
 	}
-	slices.SortFunc(in.nics, func(a, b *model.NetworkInterface) int { return cmp.Compare(a.Number, b.Number) })
+	slices.SortFunc(in.nics, func(a, b nic) int { return cmp.Compare(a.Number, b.Number) })
 	return in
 }
 
@@ -159,7 +184,11 @@ func (in *indexed) addSubnets() error {
 			if err != nil {
 				return err
 			}
-			subnet.table = table
+			subnet.table, subnet.routes = table, table.Winners()
+			subnet.routesRef = refOf("routes", subnet.routes)
+			if subnet.addresses, subnet.restricted = in.policyAddresses(subnet); subnet.restricted {
+				subnet.policyRef = refOf("policy", subnet.addresses)
+			}
 		}
 	}
 	return nil
@@ -192,15 +221,7 @@ func (in *indexed) nodeOf(role model.Role, location model.Location) *model.Node 
 	return found
 }
 
-func (in *indexed) locators() map[string]model.Locator {
-	locators := make(map[string]model.Locator, len(in.Nodes))
-	for _, node := range in.Nodes {
-		locators[node.Name] = node.Locator
-	}
-	return locators
-}
-
 // hasOutbound tells whether a NIC has some way out to the Internet (OUT-1, OUT-2).
-func (in *indexed) hasOutbound(nic *model.NetworkInterface, subnet *subnet) bool {
-	return in.public(nic).IsValid() || subnet.DefaultOutboundAccess
+func (in *indexed) hasOutbound(nic nic) bool {
+	return in.public(nic).IsValid() || nic.subnet.DefaultOutboundAccess
 }

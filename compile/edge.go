@@ -15,11 +15,9 @@ func (in *indexed) edge(node *model.Node) (*plan.Edge, error) {
 	if !node.PlatformPool.IsValid() || !node.PlatformPool.Addr().Is4() {
 		return nil, fmt.Errorf("an edge needs a platformPool, a part of 100.64.0.0/10 of its own")
 	}
-	locators := in.locators()
 	taken := map[netip.Addr]model.ResourceID{}
 	for _, nic := range in.nics {
-		subnet := in.subnets[nic.Subnet.Key()]
-		if subnet == nil || nic.Location != node.Location || locators[nic.Node].IsZero() {
+		if nic.subnet == nil || nic.Location != node.Location || in.locators[nic.Node].IsZero() {
 			continue
 		}
 		address := platformAddress(node.PlatformPool, nic.Number)
@@ -28,8 +26,8 @@ func (in *indexed) edge(node *model.Node) (*plan.Edge, error) {
 		}
 		taken[address] = nic.ID
 		out.NICs = append(out.NICs, plan.EgressNIC{
-			Subnet: subnet.Identity, IPv4: nic.IPv4, Locator: locators[nic.Node],
-			Public: in.public(nic), PlatformAddress: address, Outbound: subnet.DefaultOutboundAccess,
+			Subnet: nic.subnet.Identity, IPv4: nic.IPv4, Locator: in.locators[nic.Node],
+			Public: in.public(nic), PlatformAddress: address, Outbound: nic.subnet.DefaultOutboundAccess,
 		})
 	}
 	return out, nil
@@ -43,7 +41,10 @@ func platformAddress(pool netip.Prefix, number uint32) netip.Addr {
 	return netip.AddrFrom4(bytes)
 }
 
-func (in *indexed) public(nic *model.NetworkInterface) netip.Addr {
+func (in *indexed) public(nic nic) netip.Addr {
+	if nic.PublicIPAddress == "" {
+		return netip.Addr{}
+	}
 	if public := in.publics[nic.PublicIPAddress.Key()]; public != nil {
 		return public.IPv4
 	}

@@ -44,7 +44,7 @@ func (in *indexed) gateway(node *model.Node) *plan.Gateway {
 		}
 	}
 	for _, nic := range in.nics {
-		subnet := in.subnets[nic.Subnet.Key()]
+		subnet := nic.subnet
 		if subnet == nil || nic.Location != node.Location {
 			continue
 		}

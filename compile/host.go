@@ -1,8 +1,8 @@
 package compile
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -11,7 +11,7 @@ import (
 )
 
 // host is the plan of one host: its NICs, and of the rest of the cloud what their packets can meet.
-func (in *indexed) host(node *model.Node) (*plan.Host, error) {
+func (in *indexed) host(node *model.Node, nics []nic, directories map[uint32][]plan.Location) (*plan.Host, error) {
 	out := &plan.Host{
 		DocumentedRoutes: in.Settings.DocumentedRoutes,
 		NICs:             []plan.NIC{}, Directory: []plan.Location{},
@@ -24,19 +24,18 @@ func (in *indexed) host(node *model.Node) (*plan.Host, error) {
 	if edge := in.nodeOf(model.RoleEdge, node.Location); edge != nil {
 		out.Egress = edge.Locator
 	}
-	visible := map[uint32]*model.VirtualNetwork{}
+	visible, reachable := map[uint32]*model.VirtualNetwork{}, map[uint32]bool{} // of its NICs, and peered with those
 	services := map[model.Location]plan.Ref{}
-	for _, nic := range in.nics {
-		if nic.Node != node.Name {
-			continue
-		}
-		subnet := in.subnets[nic.Subnet.Key()]
+	for _, nic := range nics {
+		subnet := nic.subnet
 		if subnet == nil {
 			return nil, fmt.Errorf("NIC %s is in subnet %s, which is not there", nic.ID, nic.Subnet)
 		}
-		visible[subnet.vnet.Number] = subnet.vnet
-		for _, peer := range in.peers(subnet.vnet) {
-			visible[peer.Number] = peer
+		if visible[subnet.vnet.Number] == nil {
+			visible[subnet.vnet.Number] = subnet.vnet
+			for _, peer := range in.peers(subnet.vnet) {
+				reachable[peer.Number] = true
+			}
 		}
 		table, err := in.serviceTable(out, services, subnet.vnet.Location)
 		if err != nil {
@@ -44,17 +43,24 @@ func (in *indexed) host(node *model.Node) (*plan.Host, error) {
 		}
 		entry := plan.NIC{
 			Number: nic.Number, ID: nic.ID, VNet: subnet.vnet.Number, Subnet: subnet.Identity, IPv4: nic.IPv4, MAC: nic.MAC,
-			Forwarding: nic.EnableIPForwarding, Outbound: in.hasOutbound(nic, subnet),
-			Routes: share(out.Routes, "routes", subnet.table.Winners()), Services: table,
+			Forwarding: nic.EnableIPForwarding, Outbound: in.hasOutbound(nic),
+			Routes: subnet.routesRef, Services: table,
 			EnabledServices: subnet.table.EnabledServices(),
 		}
-		if addresses, restricted := in.policyAddresses(subnet); restricted {
-			entry.Policy = share(out.Policies, "policy", addresses)
+		out.Routes[subnet.routesRef] = subnet.routes
+		if subnet.restricted {
+			entry.Policy = subnet.policyRef
+			out.Policies[entry.Policy] = subnet.addresses
 		}
-		in.secure(out, &entry, nic, subnet)
+		in.secure(out, &entry, nic)
 		out.NICs = append(out.NICs, entry)
 	}
-	out.Directory = in.directory(visible)
+	for number := range visible {
+		reachable[number] = true
+	}
+	for _, number := range slices.Sorted(maps.Keys(reachable)) {
+		out.Directory = append(out.Directory, directories[number]...)
+	}
 	return out, nil
 }
 
@@ -76,22 +82,21 @@ func (in *indexed) serviceTable(out *plan.Host, made map[model.Location]plan.Ref
 	return made[location], nil
 }
 
-// directory tells where the NICs of some VNets are.
-func (in *indexed) directory(visible map[uint32]*model.VirtualNetwork) []plan.Location {
-	locators := in.locators()
-	out := []plan.Location{}
+// directories tell where the NICs of every VNet are, by the VNet's number, sorted by address.
+func (in *indexed) directories() map[uint32][]plan.Location {
+	out := map[uint32][]plan.Location{}
 	for _, nic := range in.nics {
-		subnet := in.subnets[nic.Subnet.Key()]
-		if subnet == nil || visible[subnet.vnet.Number] == nil || locators[nic.Node].IsZero() {
+		if nic.subnet == nil || in.locators[nic.Node].IsZero() {
 			continue
 		}
-		out = append(out, plan.Location{
-			VNet: subnet.vnet.Number, IPv4: nic.IPv4, Subnet: subnet.Identity,
-			Locator: locators[nic.Node], Forwarding: nic.EnableIPForwarding,
+		vnet := nic.subnet.vnet.Number
+		out[vnet] = append(out[vnet], plan.Location{
+			VNet: vnet, IPv4: nic.IPv4, Subnet: nic.subnet.Identity,
+			Locator: in.locators[nic.Node], Forwarding: nic.EnableIPForwarding,
 		})
 	}
-	slices.SortFunc(out, func(a, b plan.Location) int {
-		return cmp.Or(cmp.Compare(a.VNet, b.VNet), a.IPv4.Compare(b.IPv4))
-	})
+	for _, list := range out {
+		slices.SortFunc(list, func(a, b plan.Location) int { return a.IPv4.Compare(b.IPv4) })
+	}
 	return out
 }

@@ -170,4 +170,3 @@ func wantEmpty(plans map[string]plan.Node) error {
 	}
 	return nil
 }
-

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -33,10 +34,11 @@ var (
 )
 
 // secure gives a NIC its four rule lists and what platform tags deny it (NSG-3, NSG-5).
-func (in *indexed) secure(out *plan.Host, entry *plan.NIC, nic *model.NetworkInterface, subnet *subnet) {
-	own, outer := in.groups[nic.NetworkSecurityGroup.Key()], in.groups[subnet.NetworkSecurityGroup.Key()]
-	entry.Outgoing = [2]plan.Ref{in.list(out, own, subnet, false), in.list(out, outer, subnet, false)}
-	entry.Incoming = [2]plan.Ref{in.list(out, outer, subnet, true), in.list(out, own, subnet, true)}
+func (in *indexed) secure(out *plan.Host, entry *plan.NIC, nic nic) {
+	own, outer := in.groups[nic.NetworkSecurityGroup.Key()], in.groups[nic.subnet.NetworkSecurityGroup.Key()]
+	vnet := nic.subnet.vnet
+	entry.Outgoing = [2]plan.Ref{in.list(out, own, vnet, false), in.list(out, outer, vnet, false)}
+	entry.Incoming = [2]plan.Ref{in.list(out, outer, vnet, true), in.list(out, own, vnet, true)}
 	for _, group := range []*model.NetworkSecurityGroup{own, outer} {
 		entry.DenyDNS = entry.DenyDNS || deniesPlatform(group, tagPlatformDNS)
 		entry.DenyMetadata = entry.DenyMetadata || deniesPlatform(group, tagPlatformMetadata)
@@ -67,21 +69,48 @@ func sorted(group *model.NetworkSecurityGroup, inbound bool) []model.SecurityRul
 	return rules
 }
 
-// list is one direction of a security group as lines in the order of their judging: "" without a group.
-func (in *indexed) list(out *plan.Host, group *model.NetworkSecurityGroup, subnet *subnet, inbound bool) plan.Ref {
+// listKey is what a rule list depends on: the VNet for the tags VirtualNetwork and Internet.
+type listKey struct {
+	group   *model.NetworkSecurityGroup
+	vnet    *model.VirtualNetwork
+	inbound bool
+}
+
+// ruleList is a rule list with the sets that it refers to.
+type ruleList struct {
+	ref   plan.Ref
+	lines []plan.Rule
+	sets  map[plan.Ref][]netip.Prefix
+}
+
+// list puts one direction of a security group into a plan: "" without a group. Each is made once for all NICs.
+func (in *indexed) list(out *plan.Host, group *model.NetworkSecurityGroup, vnet *model.VirtualNetwork, inbound bool) plan.Ref {
 	if group == nil {
 		return ""
 	}
-	rules := sorted(group, inbound)
-	if inbound {
+	key := listKey{group, vnet, inbound}
+	made := in.lists[key]
+	if made == nil {
+		made = in.makeList(key)
+		in.lists[key] = made
+	}
+	out.Rules[made.ref] = made.lines
+	maps.Copy(out.Sets, made.sets)
+	return made.ref
+}
+
+// makeList is one direction of a security group as lines in the order of their judging.
+func (in *indexed) makeList(key listKey) *ruleList {
+	rules := sorted(key.group, key.inbound)
+	if key.inbound {
 		rules = append(rules, defaultInbound...)
 	} else {
 		rules = append(rules, defaultOutbound...)
 	}
-	lines := []plan.Rule{}
+	made := &ruleList{lines: []plan.Rule{}, sets: map[plan.Ref][]netip.Prefix{}}
 	for _, rule := range rules {
-		source, some := in.peersSet(out, rule.Source, subnet)
-		destination, someDestination := in.peersSet(out, rule.Destination, subnet)
+		source, some := in.peersSet(made.sets, rule.Source, key.vnet)
+		destination, someDestination := in.peersSet(made.sets, rule.Destination, key.vnet)
 		if !some || !someDestination {
 			continue // a side that nobody is in matches nothing
 		}
@@ -91,11 +120,12 @@ func (in *indexed) list(out *plan.Host, group *model.NetworkSecurityGroup, subne
 		}
 		for _, line.SourcePorts = range ports(rule.SourcePorts) {
 			for _, line.DestinationPorts = range ports(rule.DestinationPorts) {
-				lines = append(lines, line)
+				made.lines = append(made.lines, line)
 			}
 		}
 	}
-	return share(out.Rules, "rules", lines)
+	made.ref = refOf("rules", made.lines)
+	return made
 }
 
 func ports(ranges []model.PortRange) []model.PortRange {
@@ -106,13 +136,13 @@ func ports(ranges []model.PortRange) []model.PortRange {
 }
 
 // peersSet is one side of a rule as a set: "" for anybody; false for nobody.
-func (in *indexed) peersSet(out *plan.Host, peers model.SecurityPeers, subnet *subnet) (ref plan.Ref, some bool) {
+func (in *indexed) peersSet(sets map[plan.Ref][]netip.Prefix, peers model.SecurityPeers, vnet *model.VirtualNetwork) (ref plan.Ref, some bool) {
 	if peers.Any {
 		return "", true
 	}
 	prefixes := slices.Clone(peers.Prefixes)
 	if peers.Tag != "" {
-		prefixes = append(prefixes, in.tagPrefixes(peers.Tag, subnet.vnet)...)
+		prefixes = append(prefixes, in.tagPrefixes(peers.Tag, vnet)...)
 	}
 	for _, group := range peers.ASGs {
 		for _, nic := range in.asgs[group.Key()] {
@@ -126,7 +156,7 @@ func (in *indexed) peersSet(out *plan.Host, peers model.SecurityPeers, subnet *s
 	if prefixes[0].Bits() == 0 {
 		return "", true
 	}
-	return share(out.Sets, "set", prefixes), true
+	return share(sets, "set", prefixes), true
 }
 
 func (in *indexed) tagPrefixes(tag string, vnet *model.VirtualNetwork) []netip.Prefix {

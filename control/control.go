@@ -35,10 +35,15 @@ type Plane struct {
 	work       sync.WaitGroup
 }
 
+// Options are what a control plane's surroundings add to it; the zero value adds nothing.
+type Options struct {
+	Handlers map[string]http.Handler                         // answers at the API's socket, by path
+	Wired    func(ctx context.Context, revision int64) error // see api.API
+}
+
 // Start opens the state folder and runs a control plane on it until Close. Beside the API its socket answers questions
-// about the cloud (package inspect), and what more adds by path. A folder that another process has gives
-// embedded.ErrTaken.
-func Start(dir string, log *slog.Logger, more map[string]http.Handler) (*Plane, error) {
+// about the cloud (package inspect). A folder that another process has gives embedded.ErrTaken.
+func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 	opened, err := embedded.Open(dir)
 	if err != nil {
 		return nil, err
@@ -62,7 +67,8 @@ func Start(dir string, log *slog.Logger, more map[string]http.Handler) (*Plane, 
 		}, log)
 	})
 	p.API.Mount(inspect.Prefix, inspect.New(p.Cache, p.Compiler, p.Catalogue))
-	for path, handler := range more {
+	p.API.Wired = options.Wired
+	for path, handler := range options.Handlers {
 		p.API.Mount(path, handler)
 	}
 	listener, err := api.Listen(dir)

@@ -32,9 +32,8 @@ func TestCompilerThatPanics(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	cache := server.NewCache(s.Store)
 	compile := func(snapshot *model.Snapshot) (map[string]plan.Node, error) {
-		var plans map[string]plan.Node
 		if len(snapshot.RouteTables) == 1 {
-			plans["x"] = plan.Node{}
+			panic("a compiler that fails on these resources")
 		}
 		return map[string]plan.Node{}, nil
 	}
@@ -59,7 +58,7 @@ func TestCompilerThatPanics(t *testing.T) {
 		return cloud.Revision
 	}
 	var failed *store.CompileError
-	if err := s.WaitApplied(ctx, put("one")); !errors.As(err, &failed) || !strings.Contains(failed.Message, "nil map") {
+	if err := s.WaitApplied(ctx, put("one")); !errors.As(err, &failed) || !strings.Contains(failed.Message, "fails on these resources") {
 		t.Errorf("got %v", err)
 	}
 	if err := s.WaitApplied(ctx, put("two")); err != nil {

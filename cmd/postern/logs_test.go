@@ -101,13 +101,13 @@ func TestStateDir(t *testing.T) {
 		{"the flag first", "/a", "/b", "/c", "/a"},
 		{"then the variable", "", "/b", "/c", "/b"},
 		{"then the user's state folder", "", "", "/c", "/c/postern"},
-		{"a relative one does not count", "", "", "c", "/home/u/.local/state/postern"},
-		{"then that of the home folder", "", "", "", "/home/u/.local/state/postern"},
+		{"a relative one does not count", "", "", "c", "/srv/u/.local/state/postern"},
+		{"then that of the home folder", "", "", "", "/srv/u/.local/state/postern"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Setenv(dirVariable, test.variable)
 			t.Setenv("XDG_STATE_HOME", test.state)
-			t.Setenv("HOME", "/home/u")
+			t.Setenv("HOME", "/srv/u")
 			if got, err := stateDir(test.flag); err != nil || got != test.want {
 				t.Errorf("got %q, %v, want %q", got, err, test.want)
 			}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"postern/datapath/kernel/bpf"
 	"postern/model"
 	"postern/plan"
 )
@@ -104,15 +103,4 @@ func (d *Driver) Counters() ([]model.Counter, error) {
 		return cmp.Or(cmp.Compare(a.NIC, b.NIC), cmp.Compare(a.Reason, b.Reason))
 	})
 	return counters, nil
-}
-
-// flowCount is for tests: how many flows the host remembers.
-func (d *Driver) flowCount() int {
-	var key bpf.PosternFlowKey
-	var value bpf.PosternFlow
-	count := 0
-	for entries := d.objects.Flows.Iterate(); entries.Next(&key, &value); {
-		count++
-	}
-	return count
 }

@@ -87,7 +87,7 @@ func (w *twins) judgeEdge(t testing.TB, edge *pipeline.Edge, random *arbitrary.E
 	}
 	ifindex, _ := linkOf(ifname)
 	var err error
-	if p.answer, p.got, _, err = w.driver.run(program, ifindex, p.sent, 1); err != nil {
+	if p.answer, p.got, err = w.driver.run(program, ifindex, p.sent); err != nil {
 		t.Fatalf("%v\n%s", err, dump(p.sent))
 	}
 	return p, true

@@ -227,7 +227,7 @@ func (w *twins) judge(t testing.TB, host *pipeline.Host, random *arbitrary.Host,
 	}
 	ifindex, _ := linkOf(ifname)
 	var err error
-	if p.answer, p.got, _, err = w.driver.run(program, ifindex, p.sent, 1); err != nil {
+	if p.answer, p.got, err = w.driver.run(program, ifindex, p.sent); err != nil {
 		t.Fatalf("%v\n%s", err, dump(p.sent))
 	}
 	return p, true

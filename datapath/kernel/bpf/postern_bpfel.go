@@ -212,10 +212,15 @@ type PosternErrorTo6Scratch struct {
 }
 
 type PosternFlow struct {
-	_        structs.HostLayout
-	LastSeen uint64
-	Via      uint32
-	Flags    uint32
+	_           structs.HostLayout
+	LastSeen    uint64
+	Via         uint32
+	Flags       uint32
+	Generation  uint32
+	Translated  uint8
+	Reason      uint8
+	Pad         uint16
+	Destination PosternAddress
 }
 
 type PosternFlowKey struct {

@@ -20,13 +20,16 @@ struct arp_frame {
 	struct arp arp;
 } __attribute__((packed));
 
-INLINE enum reason answer_arp(struct __sk_buff *skb, const struct nic *nic)
+static __noinline long answer_arp(struct __sk_buff *skb, const struct nic *nic)
 {
 	struct arp_frame frame;
 	struct arp *arp = &frame.arp;
 	__u8 target[4];
-	__be32 own = nic->ipv4;
+	__be32 own;
 
+	if (!nic)
+		return REASON_ARP_IGNORED;
+	own = nic->ipv4;
 	if (skb->len < sizeof(frame) || bpf_skb_load_bytes(skb, 0, &frame, sizeof(frame)))
 		return REASON_ARP_IGNORED;
 	if (arp->hardware != bpf_htons(1) || arp->protocol != bpf_htons(ETH_P_IP) || arp->hardware_length != 6 ||
