@@ -35,6 +35,10 @@ type API struct {
 	// Wait bounds how long a write waits for the nodes. Set it before the first request.
 	Wait time.Duration
 
+	// Wired, if set, waits until what no node applies itself is as a revision says: the wires and routes around the nodes.
+	// Set it before the first request.
+	Wired func(ctx context.Context, revision int64) error
+
 	mounted map[string]http.Handler // by prefix: see Mount
 
 	enforced atomic.Int64 // the newest revision known to be applied everywhere
@@ -192,6 +196,12 @@ func (a *API) enforce(ctx context.Context, revision int64) error {
 	var lag *store.LagError
 	switch {
 	case err == nil:
+		if a.Wired != nil {
+			if err := a.Wired(ctx, revision); err != nil {
+				return &resource.Error{Code: "NotEnforced", Status: http.StatusGatewayTimeout, Message: fmt.Sprintf("The change is stored as "+
+					"revision %d and in force on every node, but not around them: %v.", revision, err)}
+			}
+		}
 		a.reached(revision)
 		return nil
 	case errors.As(err, &failed):

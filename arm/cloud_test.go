@@ -48,7 +48,7 @@ func start(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plane, err := control.Start(dir, slog.New(slog.DiscardHandler), nil)
+	plane, err := control.Start(dir, slog.New(slog.DiscardHandler), control.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,10 +100,15 @@ func newFabric(ctx context.Context, hosts int) (*fabric, error) {
 	return f, nil
 }
 
+// folderOfPins begins the names of this process's bpffs.
+func folderOfPins() string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("postern-bench-%d-", os.Getpid()))
+}
+
 // start opens the driver of a host and applies a plan.
 func (f *fabric) start(ctx context.Context, host int, node plan.Node) (err error) {
 	if f.folder == "" {
-		if f.folder, err = os.MkdirTemp("", "postern-bench-"); err != nil {
+		if f.folder, err = os.MkdirTemp("", filepath.Base(folderOfPins())); err != nil {
 			return err
 		}
 		if err = f.MountBPF(f.folder); err != nil {

@@ -209,7 +209,7 @@ func (c *connections) serve() {
 		if err != nil { // the listener was shut down
 			return
 		}
-		if setPatience(socket) == nil {
+		if prepare(socket) == nil {
 			_, _ = stream{socket: socket}.read(one)
 		}
 		unix.Close(socket)
@@ -244,7 +244,7 @@ func connectOnce(to *unix.SockaddrInet4, one []byte) error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	defer unix.Close(socket)
-	if err := setPatience(socket); err != nil {
+	if err := prepare(socket); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	s := stream{socket: socket}

@@ -21,7 +21,7 @@ type comparison struct {
 }
 
 // slicesPerPair is how many times the sides take turns within one pair: a disturbance of the machine meets both.
-const slicesPerPair = 10
+const slicesPerPair = 20
 
 // row runs both sides in turn, the given number of times. A side that fails makes the row a skipped one; only the end
 // of the context ends the whole benchmark.

@@ -37,14 +37,19 @@ func newStream(conn net.Conn) (stream, error) {
 		return stream{}, err
 	}
 	s := stream{file, int(file.Fd())} // Fd makes it blocking
-	if err := setPatience(s.socket); err != nil {
+	if err := prepare(s.socket); err != nil {
 		return stream{}, errors.Join(err, file.Close())
 	}
 	return s, nil
 }
 
-func setPatience(socket int) error {
+// prepare bounds a socket's calls, has it send at once, and has it send by CUBIC, as far as the kernel has that: one that
+// paces by a clock of its own (BBR) would measure the clock.
+func prepare(socket int) error {
 	timeout := unix.NsecToTimeval(patience.Nanoseconds())
+	if err := unix.SetsockoptString(socket, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "cubic"); err != nil && err != unix.ENOENT && err != unix.EPERM {
+		return fmt.Errorf("choose CUBIC: %w", err)
+	}
 	return errors.Join(
 		unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout),
 		unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout),

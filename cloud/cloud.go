@@ -92,7 +92,10 @@ func Start(ctx context.Context, options Options) (*Cloud, error) {
 		return nil, err
 	}
 	var err error
-	if c.control, err = control.Start(c.dir, c.log, map[string]http.Handler{client.ExecPath: http.HandlerFunc(c.answerExec)}); err != nil {
+	if c.control, err = control.Start(c.dir, c.log, control.Options{
+		Handlers: map[string]http.Handler{client.ExecPath: http.HandlerFunc(c.answerExec)},
+		Wired:    c.wired,
+	}); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	authority, err := node.Authority(ctx, c.control.Store.Store)
@@ -172,42 +175,40 @@ func (c *Cloud) follow(ctx context.Context) {
 	}
 }
 
-// wait returns the first answer of find that is not nil, asked about every snapshot that the world has become, until
-// the context ends.
-func (c *Cloud) wait(ctx context.Context, what string, find func(*model.Snapshot) *model.NetworkInterface) (*model.NetworkInterface, error) {
+// become waits until the world has become a revision of the resources, or a later one, and returns that.
+func (c *Cloud) become(ctx context.Context, revision int64) (*model.Snapshot, error) {
 	for {
 		c.mu.Lock()
 		snapshot, failure, changed := c.current, c.failure, c.changed
 		c.mu.Unlock()
-		if snapshot != nil {
-			if found := find(snapshot); found != nil {
-				return found, nil
-			}
+		if snapshot != nil && snapshot.Revision >= revision {
+			return snapshot, failure
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			if failure != nil {
-				return nil, fmt.Errorf("%s: %w", what, failure)
-			}
-			return nil, fmt.Errorf("%s: %w", what, ctx.Err())
+			return nil, fmt.Errorf("wait for the machines of revision %d: %w", revision, ctx.Err())
 		}
 	}
 }
 
-// nic waits until the world has a NIC that the resources have.
+// wired is become for the API.
+func (c *Cloud) wired(ctx context.Context, revision int64) error {
+	_, err := c.become(ctx, revision)
+	return err
+}
+
+// nic finds a NIC in the newest resources, once the world is like them.
 func (c *Cloud) nic(ctx context.Context, nic string) (*model.NetworkInterface, error) {
 	resources, err := c.control.Cache.Current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := explain.FindNIC(resources.Snapshot(), nic); err != nil {
+	snapshot, err := c.become(ctx, resources.Revision)
+	if err != nil {
 		return nil, err
 	}
-	return c.wait(ctx, "wait for NIC "+nic, func(snapshot *model.Snapshot) *model.NetworkInterface {
-		found, _ := explain.FindNIC(snapshot, nic)
-		return found
-	})
+	return explain.FindNIC(snapshot, nic)
 }
 
 // DataPath is Kernel or Userspace.

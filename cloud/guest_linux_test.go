@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -49,4 +50,12 @@ func (s *stage) dialFromGatewayNamespace(ctx context.Context, node string, from,
 		return err
 	})
 	return conn, err
+}
+
+// commandOn prepares processes on a machine that is a namespace.
+func commandOn(ctx context.Context, machine Machine) func(name string, arguments ...string) (*exec.Cmd, func() error) {
+	return func(name string, arguments ...string) (*exec.Cmd, func() error) {
+		command := machine.(kernelMachine).Command(ctx, name, arguments...)
+		return command.Cmd, command.Start
+	}
 }

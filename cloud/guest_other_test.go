@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os/exec"
 )
 
 // forward makes a VM forward packets: a userspace VM does when its NIC does.
@@ -17,4 +18,11 @@ func (s *stage) forward(nic string) {
 
 func (s *stage) dialFromGatewayNamespace(context.Context, string, netip.AddrPort, netip.AddrPort) (net.Conn, error) {
 	return nil, errors.ErrUnsupported
+}
+
+func commandOn(ctx context.Context, _ Machine) func(name string, arguments ...string) (*exec.Cmd, func() error) {
+	return func(name string, arguments ...string) (*exec.Cmd, func() error) {
+		command := exec.CommandContext(ctx, name, arguments...)
+		return command, command.Start
+	}
 }

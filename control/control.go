@@ -38,10 +38,15 @@ type Plane struct {
 	work       sync.WaitGroup
 }
 
+// Options are what a control plane's surroundings add to it; the zero value adds nothing.
+type Options struct {
+	Handlers map[string]http.Handler                         // answers at the API's socket, by path
+	Wired    func(ctx context.Context, revision int64) error // see api.API
+}
+
 // Start opens the state folder and runs a control plane on it until Close. Beside the API its socket answers questions
-// about the cloud (package inspect), and what more adds by path. A folder that another process has gives
-// embedded.ErrTaken.
-func Start(dir string, log *slog.Logger, more map[string]http.Handler) (*Plane, error) {
+// about the cloud (package inspect). A folder that another process has gives embedded.ErrTaken.
+func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 	opened, err := embedded.Open(dir)
 	if err != nil {
 		return nil, err
@@ -51,7 +56,7 @@ func Start(dir string, log *slog.Logger, more map[string]http.Handler) (*Plane, 
 		Store: opened, Cache: server.NewCache(opened.Store), Compiler: new(compile.Compiler),
 		catalogues: server.NewCatalogues(opened.Store), log: log, ctx: ctx, stop: stop,
 	}
-	p.API = api.New(opened.Store, p.Cache, resource.Options{FrontAddresses: p.frontAddresses})
+	p.API = api.New(opened.Store, p.Cache, resource.Options{FrontAddresses: p.frontAddresses, KnownTag: p.knownTag})
 	if _, err := p.Catalogue(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -67,7 +72,8 @@ func Start(dir string, log *slog.Logger, more map[string]http.Handler) (*Plane, 
 	p.API.Mount(inspect.Prefix, inspect.New(p.Cache, p.Compiler, p.Catalogue))
 	p.API.Mount(client.DoorPath, http.HandlerFunc(p.answerDoor))
 	p.API.Mount(client.DoorPath+"/", http.HandlerFunc(p.answerDoor))
-	for path, handler := range more {
+	p.API.Wired = options.Wired
+	for path, handler := range options.Handlers {
 		p.API.Mount(path, handler)
 	}
 	listener, err := api.Listen(dir)
@@ -105,6 +111,17 @@ func (p *Plane) frontAddresses(region model.Location) []netip.Prefix {
 		}
 	}
 	return prefixes
+}
+
+// knownTag tells whether the catalogue has a service tag. Without a catalogue nothing is refused: the compiler says more.
+func (p *Plane) knownTag(name string) bool {
+	catalogue, err := p.catalogues.Current(p.ctx)
+	if err != nil {
+		p.log.Error("read the service tags, which routes and rules are checked with", "error", err)
+		return true
+	}
+	_, ok := catalogue.Tag(name)
+	return ok
 }
 
 // Close stops everything. It is safe to call twice.

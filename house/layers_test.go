@@ -12,9 +12,10 @@ import (
 // understood, tested and replaced with what lies beneath it. A new package must be given its place here.
 var layers = [][]string{
 	// The nouns: no I/O.
-	{"model"},
+	{"model", "resource/schema"},
 	// One idea each, about nouns alone: formats, numbers, addresses.
 	{"wire", "packet", "plan", "servicetag", "resource", "token", "certificate", "demo/application",
+		"resource/sdktest",
 		"datapath/kernel/bpf", "datapath/userspace/splice"},
 	// What follows from one or two of them.
 	{"translate", "routes", "tableservice", "examples", "store", "api/client", "signin",

@@ -26,6 +26,7 @@ const (
 	TypeServiceEndpointPolicy    = "Microsoft.Network/serviceEndpointPolicies"
 	TypeVirtualNetwork           = "Microsoft.Network/virtualNetworks"
 	TypePublicIPAddress          = "Microsoft.Network/publicIPAddresses"
+	TypeNatGateway               = "Microsoft.Network/natGateways"
 	TypeStorageAccount           = "Microsoft.Storage/storageAccounts"
 	TypeNetworkInterface         = "Microsoft.Network/networkInterfaces"
 	TypeVirtualMachine           = "Microsoft.Compute/virtualMachines"
@@ -44,11 +45,12 @@ func init() {
 		{name: TypeNetworkSecurityGroup, decode: decodeNetworkSecurityGroup,
 			children: []childSpec{{"securityRules", "securityRules"}}},
 		{name: TypeRouteTable, decode: decodeRouteTable, children: []childSpec{{"routes", "routes"}}},
+		{name: TypePublicIPAddress, decode: decodePublicIPAddress},
+		{name: TypeNatGateway, decode: decodeNatGateway},
 		{name: TypeServiceEndpointPolicy, decode: decodeServiceEndpointPolicy,
 			children: []childSpec{{"serviceEndpointPolicyDefinitions", "serviceEndpointPolicyDefinitions"}}},
 		{name: TypeVirtualNetwork, decode: decodeVirtualNetwork,
 			children: []childSpec{{"subnets", "subnets"}, {"virtualNetworkPeerings", "virtualNetworkPeerings"}}},
-		{name: TypePublicIPAddress, decode: decodePublicIPAddress},
 		{name: TypeStorageAccount, decode: decodeStorageAccount},
 		{name: TypeNetworkInterface, decode: decodeNetworkInterface},
 		{name: TypeVirtualMachine, decode: decodeVirtualMachine},

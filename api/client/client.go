@@ -41,7 +41,7 @@ func New(dir string) *Client {
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // ErrNoServer tells that no server runs in the state folder.
-var ErrNoServer = errors.New("no server runs there: start one with postern up or postern server")
+var ErrNoServer = errors.New("no server runs there: start one with postern up, or name the folder by --dir or POSTERN_DIR")
 
 // do sends a request and reads the whole answer. An answer with an error becomes a *resource.Error.
 func (c *Client) do(ctx context.Context, method, path string, body []byte) ([]byte, error) {
@@ -50,7 +50,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte) ([]by
 		return nil, fmt.Errorf("ask the server: %w", err)
 	}
 	answer, err := c.http.Do(request)
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EINVAL) {
 		return nil, fmt.Errorf("state folder %s: %w", c.dir, ErrNoServer)
 	} else if err != nil {
 		return nil, fmt.Errorf("ask the server: %w", err)

@@ -34,7 +34,7 @@ func newApply(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(a.stdout, "applied %d resources; revision %d is in force on every node\n", len(items), revision)
+		fmt.Fprintf(a.stdout, "applied %s; revision %d is in force on every node\n", counted(len(items), "resource"), revision)
 		return nil
 	}
 	return command

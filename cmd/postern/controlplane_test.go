@@ -10,7 +10,7 @@ import (
 
 // controlPlane starts a control plane, and an agent for every node, which applies nothing and says that it has.
 func controlPlane(dir string) (stop func() error, err error) {
-	plane, err := control.Start(dir, slog.New(slog.DiscardHandler), nil)
+	plane, err := control.Start(dir, slog.New(slog.DiscardHandler), control.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,6 +39,14 @@ func newDemo(a *app) *cobra.Command {
 			options.Pace = demo.Real
 		default:
 			return errUsage{fmt.Errorf("pace %q: use scaled or real", pace)}
+		}
+		if err := judgeDataPath(dataPath); err != nil {
+			return err
+		}
+		for _, id := range acts {
+			if !slices.Contains(demo.Acts(), id) {
+				return errUsage{fmt.Errorf("act %q is not known: use some of %s", id, strings.Join(demo.Acts(), ","))}
+			}
 		}
 		if *output == asJSON {
 			options.Progress = a.stderr
@@ -74,6 +84,9 @@ func writeReport(w io.Writer, report demo.Report, output format) error {
 		}
 		_, err = w.Write(data)
 		return err
+	}
+	if len(report.Acts) == 0 {
+		return nil // it did not begin
 	}
 	fmt.Fprintln(w)
 	return report.WriteTable(w)

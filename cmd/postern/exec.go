@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +24,9 @@ func newExec(a *app) *cobra.Command {
 		Example: "  postern exec nic-app -- curl --cacert $POSTERN_CA https://stvnetstorageendpoints.table.core.windows.net/",
 		Args:    cobra.MinimumNArgs(2),
 	}
+	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return fmt.Errorf("%w: flags of the program stand behind --", err)
+	})
 	command.RunE = func(command *cobra.Command, args []string) error {
 		c, err := a.connect()
 		if err != nil {
@@ -51,7 +55,7 @@ func newExec(a *app) *cobra.Command {
 // runProxied runs a program whose traffic goes through a VM's SOCKS5 proxy. Its exit code becomes ours.
 func (a *app) runProxied(command *cobra.Command, proxy string, argv []string) error {
 	child := exec.CommandContext(command.Context(), argv[0], argv[1:]...)
-	child.Stdin, child.Stdout, child.Stderr = a.stdin, a.stdout, a.stderr
+	child.Stdin, child.Stdout, child.Stderr = a.stdin, inherited(a.stdout), inherited(a.stderr)
 	child.Env = os.Environ()
 	for _, name := range []string{"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "http_proxy", "https_proxy"} {
 		child.Env = append(child.Env, name+"=socks5h://"+proxy)
@@ -59,6 +63,9 @@ func (a *app) runProxied(command *cobra.Command, proxy string, argv []string) er
 	err := child.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			return errExit{128 + int(status.Signal())} // as shells do
+		}
 		return errExit{exit.ExitCode()}
 	}
 	if err != nil {

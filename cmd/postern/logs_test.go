@@ -107,7 +107,7 @@ func TestStateDir(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Setenv(dirVariable, test.variable)
 			t.Setenv("XDG_STATE_HOME", test.state)
-			t.Setenv("HOME", "/home/u")
+			t.Setenv("HOME", "/srv/u")
 			if got, err := stateDir(test.flag); err != nil || got != test.want {
 				t.Errorf("got %q, %v, want %q", got, err, test.want)
 			}

@@ -12,7 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"postern": func() { os.Exit(mainExit()) }})
+	testscript.Main(m, map[string]func(){"postern": func() { os.Exit(mainExit()) }, "plaincurl": plainCurl})
 }
 
 // TestScripts runs real command lines. Beside testscript's own commands there are:

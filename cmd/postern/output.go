@@ -85,3 +85,11 @@ func (a *app) connect() (*client.Client, error) {
 	}
 	return client.New(dir), nil
 }
+
+// counted is a number with its noun: "1 resource", "2 resources".
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -75,13 +76,16 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.Is(err, errDenied):
-		return exitFail
+	case errors.Is(err, errDenied), errors.Is(err, syscall.EPIPE), errors.Is(context.Cause(ctx), syscall.EPIPE):
+		return exitFail // who reads no more needs no message
 	case errors.As(err, &child):
 		return child.code
 	case !begun, errors.As(err, &usage):
 		fmt.Fprintf(stderr, "postern: %s: see %s --help\n", strings.Join(strings.Fields(err.Error()), " "), at.CommandPath())
 		return exitUsage
+	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		err = fmt.Errorf("%v: %w", context.Cause(ctx), err)
 	}
 	for line := range strings.SplitSeq(message(err), "\n") {
 		fmt.Fprintf(stderr, "postern: %s\n", line)

@@ -28,6 +28,9 @@ func newUp(a *app) *cobra.Command {
 	command.Flags().StringVar(&dataPath, "datapath", "", "kernel or userspace (default: kernel where it can run)")
 	door.add(command)
 	command.RunE = func(command *cobra.Command, _ []string) (err error) {
+		if err := judgeDataPath(dataPath); err != nil {
+			return err
+		}
 		items, err := upItems(file, sample)
 		if err != nil {
 			return err
@@ -70,6 +73,15 @@ func newUp(a *app) *cobra.Command {
 	return command
 }
 
+// judgeDataPath looks at the value of --datapath.
+func judgeDataPath(name string) error {
+	switch name {
+	case "", cloud.Kernel, cloud.Userspace:
+		return nil
+	}
+	return errUsage{fmt.Errorf("data path %q: use %s or %s", name, cloud.Kernel, cloud.Userspace)}
+}
+
 func upItems(file string, sample bool) ([]resource.Item, error) {
 	switch {
 	case file != "" && sample:
@@ -83,13 +95,18 @@ func upItems(file string, sample bool) ([]resource.Item, error) {
 }
 
 func sayUp(a *app, running *cloud.Cloud, applied int) {
-	fmt.Fprintf(a.stdout, "up: %s data path, %d resources applied\n", running.DataPath(), applied)
+	fmt.Fprintf(a.stdout, "up: %s data path, %s applied\n", running.DataPath(), counted(applied, "resource"))
 	fmt.Fprintf(a.stdout, "state folder: %s   (give it to the other commands: export %s=%s)\n", running.Dir(), dirVariable, running.Dir())
 	resources, err := running.Control().Cache.Current(context.Background())
 	if err != nil {
 		return
 	}
-	for _, nic := range resources.Snapshot().NetworkInterfaces {
+	nics := resources.Snapshot().NetworkInterfaces
+	if len(nics) == 0 {
+		fmt.Fprintln(a.stdout, "no VM yet. try: postern apply -f FILE, or begin again with --sample     end with Ctrl-C")
+		return
+	}
+	for _, nic := range nics {
 		fmt.Fprintf(a.stdout, "  %-20s %-15s on %s\n", nic.ID.Name(), nic.IPv4, nic.Node)
 	}
 	fmt.Fprintln(a.stdout, "try: postern routes NIC | explain --from NIC --to HOST:PORT | exec NIC -- COMMAND | logs -f     end with Ctrl-C")

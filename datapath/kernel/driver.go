@@ -48,7 +48,7 @@ type Driver struct {
 	policies  *table[bpf.PosternPolicyKey, uint8]
 	directory *table[bpf.PosternDirectoryKey, bpf.PosternPlace]
 	nics      *table[bpf.PosternNicKey, bpf.PosternNic]
-	links     *table[uint32, bpf.PosternNicKey]
+	links     *table[uint32, bpf.PosternNic]
 	egresses  *table[bpf.PosternEgressKey, bpf.PosternEgress]
 	ingresses *table[uint32, bpf.PosternIngress]
 }
@@ -93,7 +93,7 @@ func Open(options Options) (*Driver, error) {
 		policies:  newTable[bpf.PosternPolicyKey, uint8]("policies", objects.Policies),
 		directory: newTable[bpf.PosternDirectoryKey, bpf.PosternPlace]("directory", objects.Directory),
 		nics:      newTable[bpf.PosternNicKey, bpf.PosternNic]("nics", objects.Nics),
-		links:     newTable[uint32, bpf.PosternNicKey]("links", objects.Links),
+		links:     newTable[uint32, bpf.PosternNic]("links", objects.Links),
 		egresses:  newTable[bpf.PosternEgressKey, bpf.PosternEgress]("egresses", objects.Egresses),
 		ingresses: newTable[uint32, bpf.PosternIngress]("ingresses", objects.Ingresses),
 	}

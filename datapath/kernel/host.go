@@ -26,7 +26,7 @@ func (d *Driver) applyHost(node plan.Node) error {
 		return fmt.Errorf("apply plan of node %s: no interface %s toward the fabric here; name it with --fabric", node.Node, d.options.Fabric)
 	}
 	nics := map[bpf.PosternNicKey]bpf.PosternNic{}
-	links := map[uint32]bpf.PosternNicKey{}
+	links := map[uint32]bpf.PosternNic{}
 	names := map[string]int{}
 	for _, nic := range host.NICs {
 		name := d.options.Link(nic)
@@ -42,7 +42,7 @@ func (d *Driver) applyHost(node plan.Node) error {
 		key := bpf.PosternNicKey{Subnet: uint32(nic.Subnet), Ipv4: be32(nic.IPv4)}
 		nics[key] = value
 		if ifindex != 0 {
-			links[uint32(ifindex)] = key
+			links[uint32(ifindex)] = value
 			names[name] = ifindex
 		}
 	}

@@ -69,13 +69,22 @@ func Open(dir string) (*Server, error) {
 	if errors.Is(err, fileutil.ErrLocked) {
 		return nil, fmt.Errorf("open state folder %s: %w", dir, ErrTaken)
 	} else if err != nil {
-		return nil, fmt.Errorf("lock state folder %s: %w", dir, err)
+		return nil, fmt.Errorf("lock state folder %s: %w: choose a folder that you may write to", dir, unwrapped(err))
 	}
 	server := &Server{lock: lock, Endpoint: "unix://" + filepath.Join(dir, socketName)}
 	if err := server.start(dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the store in %s: %w", dir, err), server.Close())
 	}
 	return server, nil
+}
+
+// unwrapped is the system's error behind those of etcd's helpers, which speak of their own functions.
+func unwrapped(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path
+	}
+	return err
 }
 
 func (s *Server) start(dir string) error {

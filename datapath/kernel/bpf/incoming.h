@@ -21,7 +21,7 @@ static __noinline int judge_encapsulated(struct __sk_buff *skb, const struct nic
 	struct packet p = {.l3 = ETH_LEN + IPV6_LEN};
 	struct ethernet ethernet;
 	enum reason reason;
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = bpf_ktime_get_coarse_ns();
 
 	if (!nic)
 		return TC_ACT_SHOT;
@@ -109,7 +109,7 @@ static __noinline int judge_error(struct __sk_buff *skb, const struct nic *nic, 
 	struct address own;
 	struct flow *flow;
 	__be32 source = bpf_htonl(0xc0000008); /* 192.0.0.8 */
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = bpf_ktime_get_coarse_ns();
 
 	if (!nic || !node || !p || !from)
 		return TC_ACT_SHOT;
@@ -220,7 +220,7 @@ static __noinline int judge_translated(struct __sk_buff *skb, const struct nic *
 {
 	struct packet p = {.l3 = ETH_LEN, .l4 = ETH_LEN + IPV6_LEN};
 	struct address six[2];
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = bpf_ktime_get_coarse_ns();
 	enum reason reason;
 	__u8 next;
 

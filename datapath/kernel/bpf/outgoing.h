@@ -183,7 +183,7 @@ static __noinline int judge_outgoing(struct __sk_buff *skb, const struct nic *ni
 	struct outlet outlet = {};
 	struct flow_key key;
 	struct flow *flow = NULL;
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = bpf_ktime_get_coarse_ns();
 	enum reason reason;
 	__u32 added, extra;
 

@@ -109,6 +109,22 @@ INLINE bool same(const void *one, const void *other, __u32 length)
 	return difference == 0;
 }
 
+/* bpf_skb_load_bytes without the call where the bytes stand in the skb's linear part, as headers do. length is a constant. */
+INLINE long load(struct __sk_buff *skb, __u32 offset, void *to, __u32 length)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (offset < 256) {
+		void *from = data + offset;
+
+		if (from + length <= end) {
+			__builtin_memcpy(to, __builtin_assume_aligned(from, 2), length);
+			return 0;
+		}
+	}
+	return bpf_skb_load_bytes(skb, offset, to, length);
+}
+
 INLINE bool unusable(__be32 address) /* 0/8, 127/8, 224/4, 240/4 */
 {
 	__u8 first = bpf_ntohl(address) >> 24;
@@ -121,7 +137,7 @@ INLINE enum reason parse_ipv4(struct __sk_buff *skb, struct packet *p, __u32 ava
 {
 	struct ipv4 header;
 
-	if (available < IPV4_LEN || bpf_skb_load_bytes(skb, p->l3, &header, sizeof(header)))
+	if (available < IPV4_LEN || load(skb, p->l3, &header, sizeof(header)))
 		return REASON_MALFORMED;
 	p->header_length = (header.version_length & 15) * 4;
 	p->total = bpf_ntohs(header.total);
@@ -155,7 +171,7 @@ INLINE enum reason parse_l4(struct __sk_buff *skb, struct packet *p, bool ipv6)
 	if (p->protocol == PROTOCOL_TCP) {
 		struct tcp tcp;
 
-		if (p->l4_length < need || bpf_skb_load_bytes(skb, p->l4, &tcp, sizeof(tcp)))
+		if (p->l4_length < need || load(skb, p->l4, &tcp, sizeof(tcp)))
 			return REASON_MALFORMED;
 		p->tcp_header = (tcp.data_offset >> 4) * 4;
 		if (p->tcp_header < 20 || p->tcp_header > p->l4_length)

@@ -5,7 +5,7 @@
  *
  * Shared content (routes, rules, sets, policies, service tables) is keyed by its plan.Ref, a hash of the content as a
  * number, 0 for none: what stands under a ref never changes. A NIC names its refs; replacing the NIC's entry is the one
- * step in which it changes over. */
+ * step in which a way, from the VM or to it, changes over. */
 #pragma once
 
 #include <linux/bpf.h>
@@ -256,7 +256,7 @@ struct {
 		__uint(pinning, LIBBPF_PIN_BY_NAME);            \
 	} name SEC(".maps")
 
-HASH(links, MAX_NICS, __u32, struct nic_key); /* by ifindex */
+HASH(links, MAX_NICS, __u32, struct nic); /* by ifindex, for what comes from the VM; the same as in nics */
 HASH(nics, MAX_NICS, struct nic_key, struct nic);
 HASH(directory, 1 << 20, struct directory_key, struct place);
 HASH(rules, 1 << 18, struct item_key, struct rule);

@@ -15,18 +15,16 @@ int from_vm(struct __sk_buff *skb)
 	struct node *node = this_node();
 	__u32 ifindex = skb->ifindex, generation;
 	struct ethernet ethernet;
-	struct nic_key *key;
 	struct nic *nic;
 
 	/* Before the NIC: what a flow then learns from an old plan is never taken for the new one's. */
 	generation = node ? *(volatile __u32 *)&node->generation : 0;
 	if (!node || !generation)
 		return drop(0, REASON_UNSYNCED);
-	key = bpf_map_lookup_elem(&links, &ifindex);
-	nic = key ? bpf_map_lookup_elem(&nics, key) : NULL;
+	nic = bpf_map_lookup_elem(&links, &ifindex);
 	if (!nic)
 		return drop(0, REASON_NO_SUCH_NIC);
-	if (skb->len < ETH_LEN || bpf_skb_load_bytes(skb, 0, &ethernet, sizeof(ethernet)))
+	if (skb->len < ETH_LEN || load(skb, 0, &ethernet, sizeof(ethernet)))
 		return drop(nic->slot, REASON_MALFORMED);
 	if (!same(ethernet.source, nic->mac, 6))
 		return drop(nic->slot, REASON_SOURCE_MAC);
@@ -59,7 +57,7 @@ int from_fabric(struct __sk_buff *skb)
 	__u32 payload;
 
 	if (skb->protocol != bpf_htons(ETH_P_IPV6) || skb->len < ETH_LEN + IPV6_LEN ||
-	    bpf_skb_load_bytes(skb, ETH_LEN, &header, sizeof(header)) || bpf_ntohl(header.version_class_flow) >> 28 != 6)
+	    load(skb, ETH_LEN, &header, sizeof(header)) || bpf_ntohl(header.version_class_flow) >> 28 != 6)
 		return TC_ACT_UNSPEC;
 	if (!node || !node->generation) /* own addresses have function NIC and identity 0: those alone pass unsynced */
 		return header.destination.identity == IDENTITY_NONE ? TC_ACT_UNSPEC : drop(0, REASON_UNSYNCED);
