@@ -10,7 +10,7 @@ import (
 // accountServices are the sub-services that each kind of account has an endpoint of.
 var accountServices = map[string][]string{
 	"StorageV2":        {"dfs", "web", "blob", "queue", "table", "file"},
-	"Storage":          {"blob", "queue", "table", "file"},
+	"Storage":          {"dfs", "web", "blob", "queue", "table", "file"},
 	"BlobStorage":      {"dfs", "blob", "table"},
 	"BlockBlobStorage": {"dfs", "web", "blob"},
 	"FileStorage":      {"file"},
@@ -30,7 +30,9 @@ func (a *answer) storageAccount(object, properties map[string]any, account *stor
 	}
 	properties["primaryEndpoints"], properties["primaryLocation"], properties["statusOfPrimary"] = endpoints, string(account.Location), "available"
 	properties["posternFrontAddress"] = account.Address.String()
-	if kind != "Storage" {
+	if sku["tier"] == "Premium" {
+		fill(properties, "accessTier", "Premium")
+	} else if kind != "Storage" {
 		fill(properties, "accessTier", "Hot")
 	}
 	fill(properties, "supportsHttpsTrafficOnly", true)
