@@ -9,7 +9,7 @@ import (
 )
 
 // allotted are members whose value the service chooses: any will do, but none will not.
-var allotted = []string{"ipAddress", "macAddress", "privateIPAddress", "fqdn", "internalDomainNameSuffix", "primaryLocation"}
+var allotted = []string{"ipAddress", "macAddress", "privateIPAddress", "fqdn", "internalDomainNameSuffix", "primaryLocation", "secondaryLocation"}
 
 // aside tells whether a member is left out of the comparison: ids, etags, GUIDs and dates.
 func aside(name string) bool {
@@ -141,9 +141,8 @@ func isForeign(value any) (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	_, _, known := lookup(parsed.Provider, parsed.Types)
-	own := len(parsed.Types) == 2 && object["properties"] != nil // a part of the resource, such as an ipConfiguration
-	return parsed.Type(), !known && !own
+	_, _, known := lookup(parsed.Provider, parsed.Types[:1])
+	return parsed.Type(), !known
 }
 
 // takeOut removes references to what cannot exist.

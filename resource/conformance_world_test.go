@@ -210,6 +210,12 @@ func (w *world) use(id ID, answer map[string]any) error {
 		return w.attach(objectAt(properties, "ipConfiguration"), subnet, id)
 	case TypeVirtualNetwork + "/subnets":
 		return w.attachAll(properties, id)
+	case TypeNatGateway:
+		return w.bind(properties, "natGateway", id)
+	case TypeRouteTable:
+		return w.bind(properties, "routeTable", id)
+	case TypeNetworkSecurityGroup:
+		return w.bind(properties, "networkSecurityGroup", id)
 	case TypeVirtualNetwork:
 		for _, element := range listIn(properties, "subnets") {
 			subnet := element.(map[string]any)
@@ -219,6 +225,27 @@ func (w *world) use(id ID, answer map[string]any) error {
 			if err := w.attachAll(objectAt(subnet, "properties"), inside); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// bind makes the subnets that a resource is documented to be used by.
+func (w *world) bind(properties map[string]any, member string, id ID) error {
+	for _, element := range listIn(properties, "subnets") {
+		text, _ := element.(map[string]any)["id"].(string)
+		subnet, err := ParseID(text)
+		if err != nil {
+			continue
+		}
+		w.require(subnet.Root())
+		body := w.leastChild(subnet)
+		if have, _ := w.cloud.subnet(subnet.Model()); have != nil {
+			body["addressPrefix"] = have.Prefixes[0].String()
+		}
+		body[member] = map[string]any{"id": id.String()}
+		if err := w.put(subnet, map[string]any{"properties": body}); err != nil {
+			return err
 		}
 	}
 	return nil

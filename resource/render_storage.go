@@ -30,6 +30,12 @@ func (a *answer) storageAccount(object, properties map[string]any, account *stor
 	}
 	properties["primaryEndpoints"], properties["primaryLocation"], properties["statusOfPrimary"] = endpoints, string(account.Location), "available"
 	properties["posternFrontAddress"] = account.Address.String()
+	fill(properties, "accountMigrationInProgress", false)
+	fill(properties, "isSkuConversionBlocked", false)
+	// The name of a redundant SKU is kept for clients' sake; a second copy is the backend's matter, and none is made here.
+	if pair := model.RegionPair(account.Location); pair != "" && strings.Contains(name, "G") {
+		properties["secondaryLocation"], properties["statusOfSecondary"] = string(pair), "available"
+	}
 	if sku["tier"] == "Premium" {
 		fill(properties, "accessTier", "Premium")
 	} else if kind != "Storage" {
