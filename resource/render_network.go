@@ -76,6 +76,15 @@ func (a *answer) peering(properties map[string]any, vnet *model.VirtualNetwork, 
 	for _, name := range []string{"remoteAddressSpace", "remoteVirtualNetworkAddressSpace"} {
 		properties[name] = map[string]any{"addressPrefixes": texts(remote.AddressSpace)}
 	}
+	delete(properties, "remoteBgpCommunities")
+	entry := a.cloud.entries[remote.ID.Key()]
+	if body, err := entry.body.read(entry.record); err == nil {
+		for to, from := range map[string]string{"remoteBgpCommunities": "bgpCommunities", "remoteVirtualNetworkEncryption": "encryption"} {
+			if value := objectAt(objectAt(body, "properties"), from); value != nil {
+				properties[to] = cloned(value)
+			}
+		}
+	}
 }
 
 func texts(prefixes []netip.Prefix) []string {
@@ -99,13 +108,9 @@ func (a *answer) natGateway(object, properties map[string]any, gateway *natGatew
 
 func (a *answer) publicIPAddress(object, properties map[string]any, public *model.PublicIPAddress) {
 	sku := objectIn(object, "sku")
-	fill(sku, "name", "Standard")
+	fill(sku, "name", "Basic")
 	fill(sku, "tier", "Regional")
-	method := "Static"
-	if sku["name"] == "Basic" {
-		method = "Dynamic"
-	}
-	fill(properties, "publicIPAllocationMethod", method)
+	fill(properties, "publicIPAllocationMethod", "Dynamic")
 	fill(properties, "publicIPAddressVersion", "IPv4")
 	fill(properties, "idleTimeoutInMinutes", 4)
 	fill(properties, "ipTags", []any{})

@@ -26,6 +26,7 @@ func (a *answer) securityGroup(properties map[string]any, group *model.NetworkSe
 			"etag": a.etag, "type": TypeNetworkSecurityGroup + "/defaultSecurityRules", "properties": inner})
 	}
 	properties["defaultSecurityRules"] = list
+	fill(properties, "flushConnection", false)
 	a.references(properties, "subnets", a.cloud.links().subnets[group.ID.Key()])
 	a.references(properties, "networkInterfaces", a.cloud.links().interfaces[group.ID.Key()])
 }

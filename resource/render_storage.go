@@ -10,7 +10,7 @@ import (
 // accountServices are the sub-services that each kind of account has an endpoint of.
 var accountServices = map[string][]string{
 	"StorageV2":        {"dfs", "web", "blob", "queue", "table", "file"},
-	"Storage":          {"blob", "queue", "table", "file"},
+	"Storage":          {"dfs", "web", "blob", "queue", "table", "file"},
 	"BlobStorage":      {"dfs", "blob", "table"},
 	"BlockBlobStorage": {"dfs", "web", "blob"},
 	"FileStorage":      {"file"},
@@ -30,7 +30,15 @@ func (a *answer) storageAccount(object, properties map[string]any, account *stor
 	}
 	properties["primaryEndpoints"], properties["primaryLocation"], properties["statusOfPrimary"] = endpoints, string(account.Location), "available"
 	properties["posternFrontAddress"] = account.Address.String()
-	if kind != "Storage" {
+	fill(properties, "accountMigrationInProgress", false)
+	fill(properties, "isSkuConversionBlocked", false)
+	// The name of a redundant SKU is kept for clients' sake; a second copy is the backend's matter, and none is made here.
+	if pair := model.RegionPair(account.Location); pair != "" && strings.Contains(name, "G") {
+		properties["secondaryLocation"], properties["statusOfSecondary"] = string(pair), "available"
+	}
+	if sku["tier"] == "Premium" {
+		fill(properties, "accessTier", "Premium")
+	} else if kind != "Storage" {
 		fill(properties, "accessTier", "Hot")
 	}
 	fill(properties, "supportsHttpsTrafficOnly", true)
