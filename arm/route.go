@@ -47,6 +47,8 @@ func init() {
 		"microsoft.network/virtualnetworks/*/usages":                            {"GET": {"", listSubnetUsages}},
 		"microsoft.network/virtualnetworks/*/checkipaddressavailability":        {"GET": {"", checkIPAddress}},
 		"microsoft.network/networkinterfaces/*/effectiveroutetable":             {"POST": {"", effectiveRoutes}},
+		"microsoft.storage/storageaccounts/*/blobservices/*":                    {"GET": {"", dataServices}},
+		"microsoft.storage/storageaccounts/*/fileservices/*":                    {"GET": {"", dataServices}},
 		"microsoft.storage/checknameavailability":                               {"POST": {"", checkAccountName}},
 		"microsoft.storage/storageaccounts/*/listkeys":                          {"POST": {"", listKeys}},
 	}
@@ -77,17 +79,15 @@ func find(method string, segments []string) (route, target, error) {
 		}
 	case len(at.types) == 0:
 		found = methods{"GET": {"Microsoft.Resources/subscriptions/providers/read", getProvider}}
-	case len(at.types) == 1 && len(at.names) == 1 && method == http.MethodPost:
-		fallthrough
 	default:
 		key := strings.ToLower(at.provider)
 		for i, typ := range at.types {
 			key += "/" + strings.ToLower(typ)
-			if i < len(at.names) && i+1 < len(at.types) {
+			if i < len(at.names) {
 				key += "/*"
 			}
 		}
-		if found = special[key]; found != nil && len(at.names) < len(at.types) {
+		if found = special[key]; found != nil {
 			break
 		}
 		if len(at.types) == 1 && len(at.names) == 0 && (strings.EqualFold(at.types[0], "register") || strings.EqualFold(at.types[0], "unregister")) {

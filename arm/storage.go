@@ -70,3 +70,36 @@ func checkAccountName(r *request) (int, any, error) {
 	}
 	return http.StatusOK, nameAnswer{Available: true}, nil
 }
+
+type dataService struct {
+	ID         string         `json:"id"`
+	Name       string         `json:"name"`
+	Type       string         `json:"type"`
+	Properties map[string]any `json:"properties"`
+}
+
+// dataServices answers the settings of an account's blob or file service. They cannot be changed here, so they are those of a
+// new account: no cross-origin rules, nothing kept after deletion.
+func dataServices(r *request) (int, any, error) {
+	account := r.at
+	account.types, account.names = account.types[:1], account.names[:1]
+	id, err := account.id()
+	if err != nil {
+		return 0, nil, err
+	}
+	if _, err := r.door.API.Get(r.Context(), id); err != nil {
+		return 0, nil, r.missing(err)
+	}
+	if r.at.names[1] != "default" {
+		return 0, nil, &resource.Error{Code: resource.CodeResourceNotFound, Status: http.StatusNotFound, Target: r.at.names[1],
+			Message: fmt.Sprintf("An account's service is called default, not '%s'.", r.at.names[1])}
+	}
+	answer := dataService{ID: r.at.scope(), Name: "default", Type: resource.TypeStorageAccount + "/" + r.at.types[1],
+		Properties: map[string]any{"cors": map[string]any{"corsRules": []any{}}}}
+	policy := "deleteRetentionPolicy"
+	if strings.EqualFold(r.at.types[1], "fileServices") {
+		policy = "shareDeleteRetentionPolicy"
+	}
+	answer.Properties[policy] = map[string]any{"enabled": false}
+	return http.StatusOK, answer, nil
+}
