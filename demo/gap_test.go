@@ -92,10 +92,10 @@ func TestMissingNumbers(t *testing.T) {
 func TestPaces(t *testing.T) {
 	for name, pace := range map[string]Pace{"scaled": Scaled, "real": Real} {
 		o := outage{asked: epoch, inForce: epoch, endAsked: epoch.Add(pace.Outage), endInForce: epoch.Add(pace.Outage)}
-		if pace.noGap() >= pace.stuckAtLeast(o) {
+		if pace.noGap(o) >= pace.stuckAtLeast(o) {
 			t.Errorf("%s: a gap of %v would be none and an outage", name, pace.stuckAtLeast(o))
 		}
-		if pace.noGap() <= pace.Timeout+pace.Interval {
+		if pace.noGap(o) <= pace.Timeout+pace.Interval {
 			t.Errorf("%s: one repeated request would be a gap", name)
 		}
 		if pace.stuckAtMost(o) <= pace.stuckAtLeast(o) || pace.sessionStuckAtMost(o) >= pace.patience() {

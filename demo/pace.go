@@ -41,6 +41,6 @@ func (p Pace) sessionStuckAtMost(o outage) time.Duration {
 // noise is what a busy machine may add.
 func (p Pace) noise() time.Duration { return 2 * time.Second }
 
-// noGap is below what an outage would show (stuckAtLeast), and above what a row takes on a busy machine, even if one
+// noGap is below what the outage would show (stuckAtLeast), and above what a row takes on a busy machine, even if one
 // request has to be repeated.
-func (p Pace) noGap() time.Duration { return p.Outage * 2 / 3 }
+func (p Pace) noGap(o outage) time.Duration { return o.stood() * 2 / 3 }
