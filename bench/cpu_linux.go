@@ -7,23 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// placement says on which processor an end of a route works.
-type placement int
-
-const (
-	nearEnd placement = iota // the first one that this process may use
-	farEnd                   // the last one
-)
-
 // processors are those that the process may use, read before any thread is pinned.
 var processors = sync.OnceValues(func() (allowed unix.CPUSet, err error) {
 	err = unix.SchedGetaffinity(0, &allowed)
 	return allowed, err
 })
 
-// pin keeps the calling goroutine on one processor until the returned function is called: where the scheduler happens to
-// put two ends weighs more than what lies between them. Where the process may not choose, it is not pinned.
-func pin(end placement) (release func()) {
+// pin keeps the calling goroutine on the first processor that the process may use, until the returned function is called.
+// Both ends of a route work there, so what is measured is the work that a byte or a transaction takes. On two
+// processors the time that one takes to wake the other, and the order in which their queues give out packets, would weigh
+// more than what lies between the ends. Where the process may not choose, it is not pinned.
+func pin() (release func()) {
 	allowed, err := processors()
 	if err != nil {
 		return func() {}
@@ -31,8 +25,9 @@ func pin(end placement) (release func()) {
 	var one unix.CPUSet
 	chosen := -1
 	for cpu := range len(allowed) * 64 {
-		if allowed.IsSet(cpu) && (chosen < 0 || end == farEnd) {
+		if allowed.IsSet(cpu) {
 			chosen = cpu
+			break
 		}
 	}
 	if chosen < 0 {

@@ -50,7 +50,7 @@ func startBulk(options Options, from, to stream) *bulk {
 	b := &bulk{duration: options.Duration / slicesPerPair, from: from, to: to, done: make(chan struct{})}
 	go func() {
 		defer close(b.done)
-		defer pin(farEnd)()
+		defer pin()()
 		buffer := make([]byte, bufferSize)
 		for {
 			n, err := to.read(buffer)
@@ -68,7 +68,7 @@ func startBulk(options Options, from, to stream) *bulk {
 
 // measure writes for the duration; what arrived in that time counts. Gbit/s of payload.
 func (b *bulk) measure(ctx context.Context) (float64, error) {
-	defer pin(nearEnd)()
+	defer pin()()
 	buffer := make([]byte, bufferSize)
 	before, started := b.received.Load(), time.Now()
 	for time.Since(started) < b.duration {
@@ -118,7 +118,7 @@ func openRequestResponse(ctx context.Context, options Options, over route) (mete
 	r := &requestResponse{options.Duration / slicesPerPair, near, far, make(chan struct{})}
 	go func() {
 		defer close(r.done)
-		defer pin(farEnd)()
+		defer pin()()
 		one := make([]byte, 1)
 		for {
 			n, err := far.read(one)
@@ -135,7 +135,7 @@ func openRequestResponse(ctx context.Context, options Options, over route) (mete
 
 // measure gives transactions a second.
 func (r *requestResponse) measure(ctx context.Context) (float64, error) {
-	defer pin(nearEnd)()
+	defer pin()()
 	one, count, started := make([]byte, 1), 0, time.Now()
 	for time.Since(started) < r.duration {
 		if err := ctx.Err(); err != nil {
@@ -199,7 +199,7 @@ func (c *connections) listen() (err error) {
 }
 
 func (c *connections) serve() {
-	defer pin(farEnd)()
+	defer pin()()
 	one := make([]byte, 1)
 	for {
 		socket, _, err := unix.Accept4(c.listener, unix.SOCK_CLOEXEC)
@@ -219,7 +219,7 @@ func (c *connections) serve() {
 // measure gives connections a second, one after another.
 func (c *connections) measure(ctx context.Context) (rate float64, err error) {
 	err = c.over.from.Do(func() error {
-		defer pin(nearEnd)()
+		defer pin()()
 		to, one := &unix.SockaddrInet4{Port: int(c.port), Addr: c.over.address.As4()}, make([]byte, 1)
 		count, started := 0, time.Now()
 		for time.Since(started) < c.duration {

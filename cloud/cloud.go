@@ -70,8 +70,8 @@ type world interface {
 	// Outsider adds a machine to the Internet.
 	Outsider(ctx context.Context, name string, address netip.Addr) (Machine, error)
 
-	// Exec tells how a program runs as the NIC's VM.
-	Exec(nic *model.NetworkInterface) (client.Exec, error)
+	// Exec tells how a program runs as the NIC's VM, once that is there and judged.
+	Exec(ctx context.Context, nic *model.NetworkInterface) (client.Exec, error)
 
 	Close() error
 }

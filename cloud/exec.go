@@ -4,23 +4,29 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"postern/api/client"
 )
 
-// Exec tells how a program runs as the VM of a NIC.
+// Exec tells how a program runs as the VM of a NIC. It waits until the VM is there and judged, or the context ends.
 func (c *Cloud) Exec(ctx context.Context, nic string) (client.Exec, error) {
 	found, err := c.nic(ctx, nic)
 	if err != nil {
 		return client.Exec{}, err
 	}
-	return c.world.Exec(found)
+	return c.world.Exec(ctx, found)
 }
+
+// execWait bounds how long another process waits for a VM.
+const execWait = 15 * time.Second
 
 // answerExec is Exec for other processes: GET client.ExecPath?nic=NIC.
 func (c *Cloud) answerExec(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	how, err := c.Exec(r.Context(), r.URL.Query().Get("nic"))
+	ctx, cancel := context.WithTimeout(r.Context(), execWait)
+	defer cancel()
+	how, err := c.Exec(ctx, r.URL.Query().Get("nic"))
 	var answer any = how
 	if err != nil {
 		w.WriteHeader(http.StatusNotFound)

@@ -18,6 +18,7 @@ import (
 	"postern/datapath/kernel"
 	"postern/lab"
 	"postern/model"
+	"postern/node"
 )
 
 // kernelSupported tells whether this machine and user can run the kernel data path.
@@ -33,10 +34,11 @@ type kernelWorld struct {
 	cloud   *Cloud
 	program string
 
-	mu    sync.Mutex // guards what follows
-	lab   *lab.Lab   // nil before the first snapshot
-	nodes map[string]*kernelNode
-	vms   map[uint32]*kernelVM // by NIC number
+	mu        sync.Mutex // guards what follows
+	lab       *lab.Lab   // nil before the first snapshot
+	fabricMTU int
+	nodes     map[string]*kernelNode
+	vms       map[uint32]*kernelVM // by NIC number
 }
 
 // kernelNode is one node: its namespace and its process. One of host, gateway and edge is set.
@@ -84,14 +86,38 @@ func (w *kernelWorld) Become(_ context.Context, snapshot *model.Snapshot) error 
 		if err := made.MountBPF(w.pins()); err != nil {
 			return err
 		}
+		w.fabricMTU = snapshot.Settings.FabricMTU
 	}
 	var problems []error
+	if w.fabricMTU != snapshot.Settings.FabricMTU {
+		w.fabricMTU = snapshot.Settings.FabricMTU
+		problems = append(problems, w.lab.SetFabricMTU(w.fabricMTU))
+	}
+	problems = append(problems, w.removeNodes(snapshot))
 	for _, wanted := range snapshot.Nodes {
 		if w.nodes[wanted.Name] == nil {
 			problems = append(problems, w.addNode(wanted))
 		}
 	}
 	problems = append(problems, w.addMachines(snapshot), w.setPublic(snapshot))
+	return errors.Join(problems...)
+}
+
+// removeNodes ends the nodes that the resources no longer have, and what they had pinned.
+func (w *kernelWorld) removeNodes(snapshot *model.Snapshot) error {
+	wanted := map[string]bool{}
+	for i := range snapshot.Nodes {
+		wanted[snapshot.Nodes[i].Name] = true
+	}
+	var problems []error
+	for name, have := range w.nodes {
+		if wanted[name] {
+			continue
+		}
+		delete(w.nodes, name)
+		have.process.stop()
+		problems = append(problems, w.lab.RemoveNode(have.process.inside), kernel.Remove(node.PinsOf(w.pins(), name)))
+	}
 	return errors.Join(problems...)
 }
 
@@ -239,8 +265,8 @@ func (w *kernelWorld) vm(number uint32) *kernelVM {
 	return w.vms[number]
 }
 
-// Machine implements world.
-func (w *kernelWorld) Machine(ctx context.Context, nic *model.NetworkInterface) (Machine, error) {
+// judged is the VM of a NIC, once its host judges what it sends.
+func (w *kernelWorld) judged(ctx context.Context, nic *model.NetworkInterface) (*kernelVM, error) {
 	vm := w.vm(nic.Number)
 	if vm == nil {
 		return nil, fmt.Errorf("NIC %s has no VM: its host %s is not part of this cloud", nic.ID.Name(), nic.Node)
@@ -256,6 +282,12 @@ func (w *kernelWorld) Machine(ctx context.Context, nic *model.NetworkInterface) 
 			return err
 		})
 	})
+	return vm, err
+}
+
+// Machine implements world.
+func (w *kernelWorld) Machine(ctx context.Context, nic *model.NetworkInterface) (Machine, error) {
+	vm, err := w.judged(ctx, nic)
 	if err != nil {
 		return nil, err
 	}
@@ -282,10 +314,10 @@ func (w *kernelWorld) Outsider(ctx context.Context, name string, address netip.A
 }
 
 // Exec implements world.
-func (w *kernelWorld) Exec(nic *model.NetworkInterface) (client.Exec, error) {
-	vm := w.vm(nic.Number)
-	if vm == nil {
-		return client.Exec{}, fmt.Errorf("NIC %s has no VM: its host %s is not part of this cloud", nic.ID.Name(), nic.Node)
+func (w *kernelWorld) Exec(ctx context.Context, nic *model.NetworkInterface) (client.Exec, error) {
+	vm, err := w.judged(ctx, nic)
+	if err != nil {
+		return client.Exec{}, err
 	}
 	return client.Exec{Namespace: vm.Name, ResolvConf: vm.ResolvConf}, nil
 }

@@ -237,14 +237,19 @@ func TestControlPlaneKilled(t *testing.T) {
 			t.Errorf("nic-app was %s, is %s", was, is)
 		}
 		s := &stage{t: t, ctx: ctx}
-		s.eventually("wait for the machines", func() error { _, err := api.Exec(ctx, "nic-far"); return err })
 		app, far := machine("nic-app"), machine("nic-far")
 		s.echo(far, 7000)
 		s.roundTrip(s.dial(app, "10.13.77.5:7000"), 1<<20)
-		fresh := s.mustConnect(app, front+":80")
-		if err := errors.Join(fresh.SetDeadline(time.Now().Add(patience)), ping(fresh, own)); err != nil {
-			t.Errorf("by the endpoint: %v", err)
-		}
+		s.eventually("wait for the gateway", func() error {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			fresh, err := app.DialContext(ctx, "tcp", front+":80")
+			if err != nil {
+				return err
+			}
+			defer fresh.Close()
+			return errors.Join(fresh.SetDeadline(time.Now().Add(time.Second)), ping(fresh, own))
+		})
 	})
 	children := childrenOf(second.command.Process.Pid)
 	if err := second.signal(t, syscall.SIGTERM); err != nil {

@@ -232,7 +232,7 @@ func (m stackMachine) SendFrame(_ context.Context, frame []byte) error {
 	return m.send(frame)
 }
 
-// hostOf waits until the host of a NIC carries its VM.
+// hostOf finds the host of a NIC and the VM there, false while it does not carry it.
 func (w *userspaceWorld) hostOf(nic *model.NetworkInterface) (*userspace.Host, *userspace.VM, bool) {
 	w.mu.Lock()
 	have := w.nodes[nic.Node]
@@ -241,7 +241,7 @@ func (w *userspaceWorld) hostOf(nic *model.NetworkInterface) (*userspace.Host, *
 		return nil, nil, false
 	}
 	vm, ok := have.host.VM(string(nic.ID))
-	return have.host, vm, ok
+	return have.host, vm, ok && vm.NIC().Number == nic.Number
 }
 
 // Machine implements world.
@@ -270,12 +270,15 @@ func (w *userspaceWorld) Outsider(_ context.Context, name string, address netip.
 }
 
 // Exec implements world.
-func (w *userspaceWorld) Exec(nic *model.NetworkInterface) (client.Exec, error) {
-	host, _, ok := w.hostOf(nic)
-	if !ok {
-		return client.Exec{}, fmt.Errorf("host %s does not carry the VM of NIC %s yet", nic.Node, nic.ID.Name())
-	}
-	address, err := host.SOCKS(string(nic.ID))
+func (w *userspaceWorld) Exec(ctx context.Context, nic *model.NetworkInterface) (client.Exec, error) {
+	var address string
+	err := poll(ctx, fmt.Sprintf("wait for the VM of NIC %s", nic.ID.Name()), func() (carried bool, err error) {
+		host, _, carried := w.hostOf(nic)
+		if carried {
+			address, err = host.SOCKS(string(nic.ID))
+		}
+		return carried, err
+	})
 	return client.Exec{SOCKS: address}, err
 }
 

@@ -35,7 +35,7 @@ func TestEveryPlanIsAccepted(t *testing.T) {
 		log := gateway.NewAccessLog(io.Discard, 0)
 		defer log.Close(t.Context())
 		written := 0
-		for range rapid.IntRange(10, 40).Draw(t, "writes") {
+		for range rapid.IntRange(5, 25).Draw(t, "writes") {
 			document := drawDocument(t)
 			var refusal *resource.Error
 			if err := w.apply(document); errors.As(err, &refusal) {
@@ -43,7 +43,7 @@ func TestEveryPlanIsAccepted(t *testing.T) {
 			} else if err != nil {
 				t.Fatalf("%s\n%v", document, err)
 			}
-			if written++; written%4 == 0 {
+			if written++; written%8 == 0 {
 				acceptAll(t, w, hosts, gateways, edges, log)
 			}
 		}

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -54,7 +55,8 @@ const (
 
 // WriteTable writes the acts as a table, and a last line that says whether all held.
 func (r Report) WriteTable(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var text bytes.Buffer
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ACT\tEXPECTED\tOBSERVED\tRESULT")
 	held := 0
 	for _, act := range r.Acts {
@@ -76,6 +78,11 @@ func (r Report) WriteTable(w io.Writer) error {
 	}
 	if err := table.Flush(); err != nil {
 		return err
+	}
+	for line := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
 	}
 	_, err := fmt.Fprintf(w, "\n%d of %d acts held, data path %s\n", held, len(r.Acts), r.DataPath)
 	return err

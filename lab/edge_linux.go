@@ -51,7 +51,7 @@ func (l *Lab) AddEdge(node model.Node, pool netip.Prefix) (*Edge, error) {
 	if edge.internet, err = l.joinInternet(namespace); err == nil {
 		err = inTurn([]func() error{
 			func() error { return namespace.sysctl(setting{"ipv4/ip_forward", "1"}) },
-			func() error { return edge.addShadow(l.settings.FabricMTU - encapsulation) },
+			func() error { return edge.addShadow(l.fabricMTU() - encapsulation) },
 			func() error { return namespace.addAddress("lo", single(node.OutboundAddress)) },
 			func() error { return namespace.addRoute(way{destination: pool, ifname: ShadowLink}) },
 			func() error { edge.nat, err = newTranslation(namespace, node.OutboundAddress, pool); return err },

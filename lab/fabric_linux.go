@@ -116,8 +116,9 @@ func (l *Lab) joinFabric(namespace *Namespace, node model.Node, anycast []model.
 	number := l.nextLink()
 	routerLink := fmt.Sprintf("node%d", number)
 	routerMAC, nodeMAC := linkMAC(macFabricRouter, number), linkMAC(macFabricNode, number)
-	routerEnd := end{l.Fabric, routerLink, routerMAC, l.settings.FabricMTU}
-	nodeEnd := end{namespace, FabricLink, nodeMAC, l.settings.FabricMTU}
+	mtu := l.plugIn(plug{namespace, node.Role, routerLink})
+	routerEnd := end{l.Fabric, routerLink, routerMAC, mtu}
+	nodeEnd := end{namespace, FabricLink, nodeMAC, mtu}
 	own := NodeAddress(node)
 	steps := []func() error{
 		func() error { return connect(routerEnd, nodeEnd) },
@@ -143,6 +144,20 @@ func (l *Lab) joinFabric(namespace *Namespace, node model.Node, anycast []model.
 		})
 	}
 	return inTurn(steps)
+}
+
+// plugIn notes a place on the fabric and tells the MTU that its links are to have.
+func (l *Lab) plugIn(p plug) (mtu int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.plugs = append(l.plugs, p)
+	return l.settings.FabricMTU
+}
+
+func (l *Lab) fabricMTU() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.settings.FabricMTU
 }
 
 // inTurn does steps until one fails.

@@ -23,10 +23,11 @@ type Lab struct {
 	Fabric   *Namespace // the IPv6 router between the nodes
 	Internet *Namespace // the IPv4 router of the Internet
 
-	settings model.Settings
-	tag      string
+	tag string
 
-	mu         sync.Mutex
+	mu         sync.Mutex // guards what follows
+	settings   model.Settings
+	plugs      []plug
 	closed     bool
 	namespaces []*Namespace // in the order of their making
 	folders    []string     // below /etc/netns
@@ -40,8 +41,8 @@ var labs atomic.Int64
 // New starts a lab: the fabric and the Internet, with nobody on them. settings.FabricMTU is that of every link of the
 // fabric. The caller closes the lab, whatever else happens; after a crash Sweep does.
 func New(settings model.Settings) (*Lab, error) {
-	if settings.FabricMTU < 1280 || settings.FabricMTU > 65535 {
-		return nil, fmt.Errorf("new lab: fabric MTU %d: want 1280 to 65535 bytes", settings.FabricMTU)
+	if err := checkFabricMTU(settings.FabricMTU); err != nil {
+		return nil, fmt.Errorf("new lab: %w", err)
 	}
 	process, err := thisProcess()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -70,17 +71,47 @@ func ping(t *testing.T, from *Namespace, to netip.Addr) {
 
 func TestFabricMTU(t *testing.T) {
 	c := newCloud(t)
-	for _, namespace := range []*Namespace{c.hosts[0].Namespace, c.gateway.Namespace, c.edge.Namespace} {
-		if err := namespace.Do(func() error {
-			link, err := net.InterfaceByName(FabricLink)
-			if err == nil && link.MTU != model.DefaultSettings.FabricMTU {
-				t.Errorf("%s: MTU %d, want %d", namespace.Name, link.MTU, model.DefaultSettings.FabricMTU)
-			}
-			return err
-		}); err != nil {
-			t.Error(err)
+	for _, mtu := range []int{model.DefaultSettings.FabricMTU, 2000, 1400} {
+		if err := c.SetFabricMTU(mtu); err != nil {
+			t.Fatal(err)
 		}
+		for _, namespace := range []*Namespace{c.hosts[0].Namespace, c.gateway.Namespace, c.edge.Namespace} {
+			wantMTU(t, namespace, FabricLink, mtu)
+		}
+		wantMTU(t, c.edge.Namespace, ShadowLink, mtu-40)
 	}
+	if err := c.SetFabricMTU(1279); err == nil {
+		t.Error("an MTU that IPv6 cannot live with was taken")
+	}
+}
+
+func wantMTU(t *testing.T, namespace *Namespace, ifname string, mtu int) {
+	t.Helper()
+	if err := namespace.Do(func() error {
+		link, err := net.InterfaceByName(ifname)
+		if err == nil && link.MTU != mtu {
+			t.Errorf("%s on %s: MTU %d, want %d", ifname, namespace.Name, link.MTU, mtu)
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRemoveNode(t *testing.T) {
+	c := newCloud(t)
+	gone := c.hosts[1].Namespace
+	if err := c.RemoveNode(gone); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat("/run/netns/" + gone.Name); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the namespace of a removed node: %v, want none", err)
+	}
+	ping(t, c.hosts[0].Namespace, NodeAddress(c.gateway.Node))
+	if _, err := c.AddHost(c.hosts[1].Node); err != nil {
+		t.Fatalf("a node of the same name and locator again: %v", err)
+	}
+	ping(t, c.hosts[0].Namespace, NodeAddress(c.hosts[1].Node))
 }
 
 func TestAnyIP(t *testing.T) {

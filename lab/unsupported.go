@@ -64,6 +64,12 @@ func (l *Lab) AddOutsider(name string, address netip.Addr) (*Namespace, error) {
 // AddVM always returns a *PrerequisiteError.
 func (l *Lab) AddVM(host *Host, name string, nic NIC) (*VM, error) { return nil, errNotLinux }
 
+// RemoveNode always returns a *PrerequisiteError.
+func (l *Lab) RemoveNode(node *Namespace) error { return errNotLinux }
+
+// SetFabricMTU always returns a *PrerequisiteError.
+func (l *Lab) SetFabricMTU(mtu int) error { return errNotLinux }
+
 // RemoveVM always returns a *PrerequisiteError.
 func (l *Lab) RemoveVM(vm *VM) error { return errNotLinux }
 

@@ -54,11 +54,18 @@ func TestDocumentation(t *testing.T) {
 							seen[command] = true
 							continue
 						}
+						if target, found := strings.CutPrefix(command, "make "); found {
+							makes(t, target)
+							continue
+						}
 						session.do(command, deniedWord.MatchString(comment))
 					}
 				case "bash", "shell", "console":
 					t.Errorf("a block of %s: use sh, so that it is run", block.language)
 				}
+			}
+			for _, line := range unfenced.FindAllString(string(data), -1) {
+				t.Errorf("a command in an indented block is not run: put it into a sh block:%s", line)
 			}
 			for _, block := range fenced(string(data)) {
 				if block.language == "yaml" && !session.applied[block.text] {
@@ -93,6 +100,21 @@ func documents(t *testing.T) []string {
 	}
 	return names
 }
+
+// makes looks for a target of the Makefile. What it runs is the developer's; CI runs the same.
+func makes(t *testing.T, target string) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(repository, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains("\n"+string(data), "\n"+target+":") {
+		t.Errorf("the Makefile has no target %q", target)
+	}
+}
+
+// unfenced is a command in Markdown's other kind of code block.
+var unfenced = regexp.MustCompile(`(?m)^ {4,}(postern [a-z]+ |\./postern|go (run|test|build)|make |bash ).*$`)
 
 var deniedWord = regexp.MustCompile(`\bdenied\b`)
 

@@ -9,6 +9,12 @@ import (
 	"postern/servicetag"
 )
 
+// lookup is the JSON form of postern tags lookup.
+type lookup struct {
+	Address netip.Addr         `json:"address"`
+	Matches []servicetag.Match `json:"matches"`
+}
+
 func newTagsLookup(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:     "lookup IP",
@@ -28,11 +34,7 @@ func newTagsLookup(a *app) *cobra.Command {
 		}
 		matches := catalogue.Lookup(address)
 		if *output == asJSON {
-			answer := struct {
-				Address netip.Addr         `json:"address"`
-				Matches []servicetag.Match `json:"matches"`
-			}{address, append([]servicetag.Match{}, matches...)}
-			return writeJSON(a.stdout, answer)
+			return writeJSON(a.stdout, lookup{address, append([]servicetag.Match{}, matches...)})
 		}
 		if len(matches) == 0 {
 			return fmt.Errorf("no service tag has %v: a newer catalogue may; postern tags import takes Microsoft's weekly file", address)
