@@ -34,6 +34,9 @@ var models = map[string]string{
 func normal(id ID, object map[string]any) (map[string]any, error) {
 	model, ok := models[id.Type()]
 	if !ok {
+		for _, answered := range []string{"provisioningState", "resourceGuid"} {
+			forget(object, "properties", answered)
+		}
 		return object, nil
 	}
 	if id.Type() == TypeStorageAccount {
