@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -54,10 +53,17 @@ func New(s *store.Store, cache *server.Cache, options resource.Options) *API {
 type Conditions struct {
 	IfMatch     string // an etag that the resource must have, or "*": it must exist
 	IfNoneMatch string // "*": it must not exist
+
+	// Group asks for the resource group to be there (ResourceGroupNotFound), as Azure does. Without it a group comes to be
+	// with the first resource in it.
+	Group bool
 }
 
 func (c Conditions) hold(cloud *resource.Cloud, id resource.ID) error {
-	if c == (Conditions{}) {
+	if c.Group && !id.IsGroup() && !cloud.HasGroup(id.Subscription, id.ResourceGroup) {
+		return GroupNotFound(id.ResourceGroup)
+	}
+	if c.IfMatch == "" && c.IfNoneMatch == "" {
 		return nil
 	}
 	_, renderErr := cloud.Render(id, Succeeded)
@@ -122,38 +128,6 @@ func (a *API) Get(ctx context.Context, id resource.ID) (json.RawMessage, error) 
 		return nil, err
 	}
 	return cloud.Render(id, a.state(ctx, cloud, id))
-}
-
-// Filter chooses the resources of a list. Empty fields choose everything; none depends on case.
-type Filter struct {
-	Type          string
-	Subscription  string
-	ResourceGroup string
-}
-
-// List reads the top-level resources that a filter chooses, sorted by id.
-func (a *API) List(ctx context.Context, filter Filter) ([]json.RawMessage, error) {
-	cloud, err := a.cache.Current(ctx)
-	if err != nil {
-		return nil, err
-	}
-	list := []json.RawMessage{}
-	for _, record := range cloud.Records(filter.Type) {
-		id, err := resource.ParseID(record.ID)
-		if err != nil {
-			return nil, err
-		}
-		if filter.Subscription != "" && !strings.EqualFold(filter.Subscription, id.Subscription) ||
-			filter.ResourceGroup != "" && !strings.EqualFold(filter.ResourceGroup, id.ResourceGroup) {
-			continue
-		}
-		answer, err := cloud.Render(id, a.state(ctx, cloud, id))
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, answer)
-	}
-	return list, nil
 }
 
 // Batch is many writes that hold together or not at all. Deletions come first; the order of the rest does not matter.

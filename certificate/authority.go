@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"strings"
 	"time"
 )
@@ -128,16 +129,23 @@ func (a *Authority) Pool() *x509.CertPool {
 	return pool
 }
 
-// Issue makes a leaf for the DNS names, at least one, good from now on for LeafLifetime but no longer than the root. The
+// Issue makes a leaf for the DNS names or IP addresses, at least one, good from now on for LeafLifetime but no longer than the root. The
 // answer carries the chain (leaf, root) and Leaf. A name may begin with "*.".
 func (a *Authority) Issue(names []string, now time.Time) (*tls.Certificate, error) {
 	if len(names) == 0 {
 		return nil, fmt.Errorf("issue a certificate: no name given")
 	}
+	var hosts []string
+	var addresses []net.IP
 	for _, name := range names {
+		if address := net.ParseIP(name); address != nil {
+			addresses = append(addresses, address)
+			continue
+		}
 		if !validName(strings.TrimPrefix(name, "*.")) {
 			return nil, fmt.Errorf("issue a certificate: %q is no DNS name", name)
 		}
+		hosts = append(hosts, name)
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -152,7 +160,7 @@ func (a *Authority) Issue(names []string, now time.Time) (*tls.Certificate, erro
 		until = a.certificate.NotAfter
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial, DNSNames: names,
+		SerialNumber: serial, DNSNames: hosts, IPAddresses: addresses,
 		NotBefore: now.Add(-backdate), NotAfter: until,
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageDigitalSignature,

@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"postern/api"
+	"postern/api/client"
 	"postern/compile"
 	"postern/inspect"
 	"postern/model"
@@ -28,6 +30,7 @@ type Plane struct {
 	API      *api.API
 	Compiler *compile.Compiler
 
+	door       atomic.Pointer[Door] // nil before OpenDoor
 	catalogues *server.Catalogues
 	log        *slog.Logger
 	ctx        context.Context // of what runs
@@ -53,7 +56,7 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 		Store: opened, Cache: server.NewCache(opened.Store), Compiler: new(compile.Compiler),
 		catalogues: server.NewCatalogues(opened.Store), log: log, ctx: ctx, stop: stop,
 	}
-	p.API = api.New(opened.Store, p.Cache, resource.Options{FrontAddresses: p.frontAddresses})
+	p.API = api.New(opened.Store, p.Cache, resource.Options{FrontAddresses: p.frontAddresses, KnownTag: p.knownTag})
 	if _, err := p.Catalogue(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -67,6 +70,8 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 		}, log)
 	})
 	p.API.Mount(inspect.Prefix, inspect.New(p.Cache, p.Compiler, p.Catalogue))
+	p.API.Mount(client.DoorPath, http.HandlerFunc(p.answerDoor))
+	p.API.Mount(client.DoorPath+"/", http.HandlerFunc(p.answerDoor))
 	p.API.Wired = options.Wired
 	for path, handler := range options.Handlers {
 		p.API.Mount(path, handler)
@@ -106,6 +111,17 @@ func (p *Plane) frontAddresses(region model.Location) []netip.Prefix {
 		}
 	}
 	return prefixes
+}
+
+// knownTag tells whether the catalogue has a service tag. Without a catalogue nothing is refused: the compiler says more.
+func (p *Plane) knownTag(name string) bool {
+	catalogue, err := p.catalogues.Current(p.ctx)
+	if err != nil {
+		p.log.Error("read the service tags, which routes and rules are checked with", "error", err)
+		return true
+	}
+	_, ok := catalogue.Tag(name)
+	return ok
 }
 
 // Close stops everything. It is safe to call twice.

@@ -12,12 +12,13 @@ import (
 // understood, tested and replaced with what lies beneath it. A new package must be given its place here.
 var layers = [][]string{
 	// The nouns: no I/O.
-	{"model"},
+	{"model", "resource/schema"},
 	// One idea each, about nouns alone: formats, numbers, addresses.
 	{"wire", "packet", "plan", "servicetag", "resource", "token", "certificate", "demo/application",
+		"resource/sdktest",
 		"datapath/kernel/bpf", "datapath/userspace/splice"},
 	// What follows from one or two of them.
-	{"translate", "routes", "tableservice", "examples", "store", "api/client",
+	{"translate", "routes", "tableservice", "examples", "store", "api/client", "signin",
 		"servicetag/tagtest", "datapath/arbitrary", "datapath/userspace/socks"},
 	// The two pure hearts, resources to plans and packets to verdicts; and who keeps resources and plans.
 	{"compile", "pipeline", "store/embedded", "server", "agent"},
@@ -25,7 +26,7 @@ var layers = [][]string{
 	{"datapath/kernel", "datapath/userspace", "lab", "gateway", "platform", "api"},
 	// Parts put together: a node, an explanation that asks every judge; its answers; a control plane.
 	{"node", "explain"},
-	{"inspect"},
+	{"inspect", "arm"},
 	{"control"},
 	// A whole cloud on one machine, and what runs on it.
 	{"cloud"},

@@ -33,6 +33,7 @@ type Subnet struct {
 	Prefixes                []netip.Prefix
 	RouteTable              ResourceID // "" for none
 	NetworkSecurityGroup    ResourceID // "" for none
+	NatGateway              ResourceID // "" for none; kept for the API, no plan follows from it yet
 	ServiceEndpoints        []string   // "Microsoft.Storage", "Microsoft.Storage.Global", ...
 	ServiceEndpointPolicies []ResourceID
 	DefaultOutboundAccess   bool // false: a private subnet (OUT-2)

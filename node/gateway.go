@@ -192,7 +192,7 @@ func (s *service) accountKeys(account string) ([2]string, bool) {
 // Authority is the cloud's certificate authority. The first who asks makes it.
 func Authority(ctx context.Context, secrets *store.Store) (*certificate.Authority, error) {
 	data, err := secrets.Secret(ctx, "certificate-authority", func() ([]byte, error) {
-		fresh, err := certificate.NewAuthority("Postern", []string{storageSuffix}, time.Now())
+		fresh, err := certificate.NewAuthority("Postern", []string{storageSuffix, "localhost"}, time.Now())
 		if err != nil {
 			return nil, err
 		}

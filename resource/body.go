@@ -48,7 +48,7 @@ type state struct {
 
 // location is the region in short form.
 func (h *header) location() (model.Location, error) {
-	short := strings.ToLower(strings.ReplaceAll(h.Location, " ", ""))
+	short := shortLocation(h.Location)
 	if short == "" {
 		return "", refuse("LocationRequired", "location", "The location property is required for this definition.")
 	}

@@ -1,7 +1,6 @@
 package resource
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"postern/model"
 )
@@ -23,6 +23,13 @@ type Options struct {
 	// PublicAddresses are the prefixes that public IPs without an address of their own get one from. nil means
 	// DefaultPublicAddresses everywhere.
 	PublicAddresses func(region model.Location) []netip.Prefix
+
+	// KnownTag tells whether there is a service tag of a name, whatever its case; routes and security rules may have no
+	// other. nil: the form of a tag is all that is checked.
+	KnownTag func(name string) bool
+
+	// Now is the time that accounts and VMs are made at; nil means time.Now.
+	Now func() time.Time
 
 	// Random makes keys and GUIDs; nil means crypto/rand.
 	Random io.Reader
@@ -55,6 +62,9 @@ func NewChange(cloud *Cloud, options Options) *Change {
 	if options.PublicAddresses == nil {
 		options.PublicAddresses = func(model.Location) []netip.Prefix { return []netip.Prefix{DefaultPublicAddresses} }
 	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
 	return &Change{cloud, options, make(map[string]*Record), make(map[string]string)}
 }
 
@@ -80,6 +90,9 @@ func (c *Change) Put(id ID, body json.RawMessage) (created bool, err error) {
 		return false, about(err, id.String())
 	}
 	if err := sameIdentity(object, id); err != nil {
+		return false, about(err, id.String())
+	}
+	if object, err = normal(id, object); err != nil {
 		return false, about(err, id.String())
 	}
 	key := id.Root().Key()
@@ -174,24 +187,6 @@ func children(record *Record, spec *childSpec) (parent map[string]any, list []an
 	}
 	list, _ = properties[member(properties, spec.property)].([]any)
 	return parent, list, nil
-}
-
-// readObject reads a JSON object and takes away what ARM says about a resource rather than what a writer says.
-func readObject(body []byte) (map[string]any, error) {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	var object map[string]any
-	if err := decoder.Decode(&object); err != nil || object == nil {
-		reason := "it is null"
-		if err != nil {
-			reason = describe(err)
-		}
-		return nil, refuse(CodeInvalidRequestContent, "", "The request content was invalid and could not be deserialized: %s.", reason)
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return nil, refuse(CodeInvalidRequestContent, "", "The body has more behind its JSON value.")
-	}
-	return object, nil
 }
 
 // sameIdentity compares id, name and type in a body with the id it is written to, and removes them.

@@ -316,7 +316,7 @@ func must(t testing.TB, cloud *Cloud, lines ...string) *Cloud {
 
 // everything that is read back can be written back, and then nothing changes.
 func TestReadAndWriteBack(t *testing.T) {
-	cloud := sample(t)
+	cloud := rich(t)
 	c := NewChange(cloud, testOptions())
 	for _, record := range cloud.Records("") {
 		id := mustID(t, record.ID)

@@ -16,12 +16,14 @@ type Cloud struct {
 
 	entries  map[string]*entry // by Record.Key
 	snapshot func() *model.Snapshot
+	links    func() *links
 }
 
 // entry is a record with its noun. Both are immutable once the entry is in a Cloud.
 type entry struct {
 	record *Record
 	noun   any
+	body   *parsedBody
 }
 
 // NewCloud decodes records. The error names the first record, by id, that cannot be decoded.
@@ -40,6 +42,7 @@ func NewCloud(records []Record, counters Counters, revision int64) (*Cloud, erro
 func newCloud(entries map[string]*entry, counters Counters, revision int64) *Cloud {
 	c := &Cloud{Revision: revision, Counters: counters, entries: entries}
 	c.snapshot = sync.OnceValue(c.assemble)
+	c.links = sync.OnceValue(c.linked)
 	return c
 }
 
@@ -59,7 +62,7 @@ func decode(r *Record) (*entry, error) {
 			if err != nil {
 				return nil, about(err, r.ID)
 			}
-			return &entry{r, noun}, nil
+			return &entry{r, noun, new(parsedBody)}, nil
 		}
 	}
 	return nil, about(refuse(CodeInvalidResourceType, "type", "The resource type '%s' is not known here.", r.Type), r.ID)
@@ -81,7 +84,7 @@ func (c *Cloud) At(revision int64, written []Record) *Cloud {
 		if e, ok := entries[written[i].Key()]; ok {
 			record := *e.record
 			record.Revision = revision
-			entries[written[i].Key()] = &entry{&record, e.noun}
+			entries[written[i].Key()] = &entry{&record, e.noun, e.body}
 		}
 	}
 	return newCloud(entries, c.Counters, revision)

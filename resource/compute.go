@@ -1,8 +1,6 @@
 package resource
 
 import (
-	"encoding/json"
-
 	"postern/model"
 )
 
@@ -16,23 +14,13 @@ const (
 type interfaceBody struct {
 	header
 	Properties struct {
-		state
-		IPConfigurations            []child[ipConfigurationProperties] `json:"ipConfigurations"`
-		EnableIPForwarding          bool                               `json:"enableIPForwarding"`
-		EnableAcceleratedNetworking bool                               `json:"enableAcceleratedNetworking"`
-		DisableTCPStateTracking     bool                               `json:"disableTcpStateTracking"`
-		NetworkSecurityGroup        *reference                         `json:"networkSecurityGroup"`
-		DNSSettings                 json.RawMessage                    `json:"dnsSettings"`
-		VirtualMachine              json.RawMessage                    `json:"virtualMachine"` // read-only
-		MACAddress                  string                             `json:"macAddress"`     // read-only
-		Primary                     bool                               `json:"primary"`        // read-only
-		NICType                     string                             `json:"nicType"`        // read-only
+		IPConfigurations     []child[ipConfigurationProperties] `json:"ipConfigurations"`
+		EnableIPForwarding   bool                               `json:"enableIPForwarding"`
+		NetworkSecurityGroup *reference                         `json:"networkSecurityGroup"`
 	} `json:"properties"`
 }
 
 type ipConfigurationProperties struct {
-	state
-	Primary                   *bool       `json:"primary"`
 	PrivateIPAddress          string      `json:"privateIPAddress"`
 	PrivateIPAllocationMethod string      `json:"privateIPAllocationMethod"`
 	PrivateIPAddressVersion   string      `json:"privateIPAddressVersion"`
@@ -46,11 +34,13 @@ type networkInterface struct {
 	model.NetworkInterface
 	static   bool   // IPv4 is the writer's own choice
 	wantNode string // of TagNode
+
+	configuration model.ResourceID // of its one ipConfiguration
 }
 
 func decodeNetworkInterface(r *Record) (any, error) {
 	var body interfaceBody
-	if err := strictly(r.Body, &body); err != nil {
+	if err := leniently(r.Body, &body); err != nil {
 		return nil, err
 	}
 	location, err := body.location()
@@ -68,6 +58,7 @@ func decodeNetworkInterface(r *Record) (any, error) {
 	if err := uniqueNames(p.IPConfigurations, "properties.ipConfigurations"); err != nil {
 		return nil, err
 	}
+	nic.configuration = childID(r.ID, "ipConfigurations", p.IPConfigurations[0].Name)
 	if nic.NetworkSecurityGroup, err = referTo(p.NetworkSecurityGroup, TypeNetworkSecurityGroup, "properties.networkSecurityGroup"); err != nil {
 		return nil, err
 	}
@@ -109,21 +100,14 @@ func decodeIPConfiguration(nic *networkInterface, c *ipConfigurationProperties, 
 func decodePublicIPAddress(r *Record) (any, error) {
 	var body struct {
 		header
-		SKU        json.RawMessage `json:"sku"`
-		Zones      []string        `json:"zones"`
 		Properties struct {
-			state
-			IPAddress        string          `json:"ipAddress"`
-			AllocationMethod string          `json:"publicIPAllocationMethod"`
-			Version          string          `json:"publicIPAddressVersion"`
-			IdleTimeout      int             `json:"idleTimeoutInMinutes"`
-			DNSSettings      json.RawMessage `json:"dnsSettings"`
-			IPTags           json.RawMessage `json:"ipTags"`
-			DDoSSettings     json.RawMessage `json:"ddosSettings"`
-			IPConfiguration  json.RawMessage `json:"ipConfiguration"` // read-only
+			IPAddress        string `json:"ipAddress"`
+			AllocationMethod string `json:"publicIPAllocationMethod"`
+			Version          string `json:"publicIPAddressVersion"`
+			IdleTimeout      *int   `json:"idleTimeoutInMinutes"`
 		} `json:"properties"`
 	}
-	if err := strictly(r.Body, &body); err != nil {
+	if err := leniently(r.Body, &body); err != nil {
 		return nil, err
 	}
 	location, err := body.location()
@@ -132,6 +116,9 @@ func decodePublicIPAddress(r *Record) (any, error) {
 	}
 	if _, err := oneOf(body.Properties.AllocationMethod, "properties.publicIPAllocationMethod", "Dynamic", "Static"); err != nil {
 		return nil, err
+	}
+	if timeout := body.Properties.IdleTimeout; timeout != nil && (*timeout < 4 || *timeout > 30) {
+		return nil, refuse("InvalidIdleTimeout", "properties.idleTimeoutInMinutes", "The idle timeout of a public IP address is 4 to 30 minutes, not %d.", *timeout)
 	}
 	if _, err := oneOf(body.Properties.Version, "properties.publicIPAddressVersion", "IPv4"); err != nil {
 		return nil, err
@@ -146,28 +133,16 @@ func decodePublicIPAddress(r *Record) (any, error) {
 func decodeVirtualMachine(r *Record) (any, error) {
 	var body struct {
 		header
-		Zones    []string `json:"zones"`
 		Identity *struct {
-			Type        string `json:"type"`
-			PrincipalID string `json:"principalId"` // read-only
-			TenantID    string `json:"tenantId"`    // read-only
+			Type string `json:"type"`
 		} `json:"identity"`
 		Properties struct {
-			state
-			VMID            string          `json:"vmId"` // read-only
-			TimeCreated     string          `json:"timeCreated"`
-			HardwareProfile json.RawMessage `json:"hardwareProfile"`
-			StorageProfile  json.RawMessage `json:"storageProfile"`
-			OSProfile       json.RawMessage `json:"osProfile"`
-			Diagnostics     json.RawMessage `json:"diagnosticsProfile"`
-			Security        json.RawMessage `json:"securityProfile"`
-			Priority        string          `json:"priority"`
-			NetworkProfile  struct {
-				NetworkInterfaces []reference `json:"networkInterfaces"`
+			NetworkProfile struct {
+				NetworkInterfaces []machineInterface `json:"networkInterfaces"`
 			} `json:"networkProfile"`
 		} `json:"properties"`
 	}
-	if err := strictly(r.Body, &body); err != nil {
+	if err := leniently(r.Body, &body); err != nil {
 		return nil, err
 	}
 	location, err := body.location()
@@ -178,11 +153,22 @@ func decodeVirtualMachine(r *Record) (any, error) {
 	vm.VirtualMachine = model.VirtualMachine{ID: model.ResourceID(r.ID), Location: location}
 	const field = "properties.networkProfile.networkInterfaces"
 	for i := range body.Properties.NetworkProfile.NetworkInterfaces {
-		nic, err := referTo(&body.Properties.NetworkProfile.NetworkInterfaces[i], TypeNetworkInterface, index(field, i))
+		written := body.Properties.NetworkProfile.NetworkInterfaces[i]
+		nic, err := referTo(&reference{ID: written.ID}, TypeNetworkInterface, index(field, i))
 		if err != nil {
 			return nil, err
 		}
+		if written.Properties.Primary && vm.primary != "" {
+			return nil, refuse("VirtualMachineMustHaveOneNetworkInterfaceAsPrimary", index(field, i)+".properties.primary", "Virtual machine %s must have "+
+				"one network interface set as the primary.", vm.ID.Name())
+		}
+		if written.Properties.Primary {
+			vm.primary = nic
+		}
 		vm.NetworkInterfaces = append(vm.NetworkInterfaces, nic)
+	}
+	if len(vm.NetworkInterfaces) == 1 {
+		vm.primary = vm.NetworkInterfaces[0]
 	}
 	if len(vm.NetworkInterfaces) == 0 {
 		return nil, refuse("NetworkInterfaceCountExceeded", field, "A virtual machine needs at least one network interface.")
@@ -203,4 +189,13 @@ func decodeVirtualMachine(r *Record) (any, error) {
 type virtualMachine struct {
 	model.VirtualMachine
 	hasIdentity bool
+	primary     model.ResourceID // the NIC that is marked so, or the only one
+}
+
+// machineInterface is a VM's word about one of its NICs.
+type machineInterface struct {
+	ID         string `json:"id"`
+	Properties struct {
+		Primary bool `json:"primary"`
+	} `json:"properties"`
 }

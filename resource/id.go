@@ -13,7 +13,8 @@ const (
 )
 
 // ID is an ARM id taken apart:
-// /subscriptions/SUBSCRIPTION/resourceGroups/GROUP/providers/PROVIDER/TYPE/NAME[/TYPE/NAME]
+// /subscriptions/SUBSCRIPTION/resourceGroups/GROUP/providers/PROVIDER/TYPE/NAME[/TYPE/NAME]. That of a group itself ends
+// in GROUP: see GroupID.
 type ID struct {
 	Subscription  string
 	ResourceGroup string
@@ -46,6 +47,9 @@ func ParseID(text string) (ID, error) {
 
 func splitID(text string) (ID, error) {
 	segments := strings.Split(strings.TrimSuffix(text, "/"), "/")
+	if id, ok := splitGroup(segments); ok {
+		return id, nil
+	}
 	bad := func(reason string) (ID, error) {
 		return ID{}, refuse(CodeInvalidResourceID, text, "The id is not an ARM resource id: %s. Want "+
 			"/subscriptions/SUBSCRIPTION/resourceGroups/GROUP/providers/PROVIDER/TYPE/NAME.", reason)
@@ -69,6 +73,9 @@ func splitID(text string) (ID, error) {
 	for i := 0; i < len(rest); i += 2 {
 		id.Types = append(id.Types, rest[i])
 		id.Names = append(id.Names, rest[i+1])
+	}
+	if strings.EqualFold(id.Provider+"/"+id.Types[0], TypeResourceGroup) {
+		return bad("a resource group's own id is /subscriptions/SUBSCRIPTION/resourceGroups/GROUP")
 	}
 	for _, name := range append([]string{id.Subscription, id.ResourceGroup}, id.Names...) {
 		if !validName(name) {
@@ -94,7 +101,11 @@ func validName(name string) bool {
 // String puts the id together.
 func (id ID) String() string {
 	var b strings.Builder
-	b.WriteString("/subscriptions/" + id.Subscription + "/resourceGroups/" + id.ResourceGroup + "/providers/" + id.Provider)
+	b.WriteString("/subscriptions/" + id.Subscription + "/resourceGroups/" + id.ResourceGroup)
+	if id.IsGroup() {
+		return b.String()
+	}
+	b.WriteString("/providers/" + id.Provider)
 	for i := range id.Types {
 		b.WriteString("/" + id.Types[i] + "/" + id.Names[i])
 	}
@@ -134,7 +145,9 @@ func Expand(text string) (string, bool) {
 	if len(segments)%2 == 1 && len(segments) > 1 {
 		return group + text, true
 	}
-	if spec, ok := byShortName(segments[0]); ok && len(segments) > 1 {
+	if spec, ok := byShortName(segments[0]); ok && spec.name == TypeResourceGroup && len(segments) == 2 {
+		return "/subscriptions/" + DefaultSubscription + "/resourceGroups/" + segments[1], true
+	} else if ok && len(segments) > 1 {
 		return group + spec.name + "/" + strings.Join(segments[1:], "/"), true
 	}
 	return text, false
@@ -151,6 +164,9 @@ func IDOf(typ, name string) (ID, error) {
 	if len(types) != len(names)+1 {
 		return ID{}, refuse(CodeInvalidResourceID, "name", "The name '%s' must have one segment for each of the type's "+
 			"'%s' after the provider, like virtualNetworks/subnets with vnet/subnet.", name, typ)
+	}
+	if strings.EqualFold(strings.Join(types, "/"), TypeResourceGroup) {
+		return GroupID(DefaultSubscription, name)
 	}
 	text := "/subscriptions/" + DefaultSubscription + "/resourceGroups/" + DefaultResourceGroup + "/providers/" + types[0]
 	for i, name := range names {

@@ -26,19 +26,23 @@ func (j *judge) written(e *entry) error {
 	if err := j.sameLocation(e); err != nil {
 		return err
 	}
-	for ref := range references(e.noun) {
-		if !j.after.has(ref.id) {
-			return refuse(CodeInvalidResourceReference, ref.field, "Resource %s referenced by resource %s was not found. Please make sure "+
-				"that the referenced resource exists, and that both resources are in the same region.", ref.id, e.record.ID)
-		}
+	if err := j.refersWell(e); err != nil {
+		return err
 	}
+	j.name(e)
 	switch noun := e.noun.(type) {
 	case *model.Node:
 		return j.node(noun)
 	case *model.VirtualNetwork:
 		return j.virtualNetwork(e, noun)
+	case *model.RouteTable:
+		return j.routeTags(noun)
+	case *model.NetworkSecurityGroup:
+		return j.ruleTags(noun)
 	case *model.ServiceEndpointPolicy:
 		return j.policy(noun)
+	case *natGateway:
+		return j.natGateway(noun)
 	case *model.PublicIPAddress:
 		return j.publicIPAddress(e, noun)
 	case *storageAccount:
@@ -66,6 +70,8 @@ func (j *judge) sameLocation(e *entry) error {
 
 func locationOf(noun any) model.Location {
 	switch noun := noun.(type) {
+	case *resourceGroup:
+		return noun.location
 	case *model.Node:
 		return noun.Location
 	case *ApplicationSecurityGroup:
@@ -82,6 +88,8 @@ func locationOf(noun any) model.Location {
 		return noun.Location
 	case *storageAccount:
 		return noun.Location
+	case *natGateway:
+		return noun.location
 	case *networkInterface:
 		return noun.Location
 	case *virtualMachine:
@@ -114,6 +122,7 @@ func references(noun any) iter.Seq[pointer] {
 				at := index("properties.subnets", i) + ".properties"
 				add(at+".routeTable.id", subnet.RouteTable)
 				add(at+".networkSecurityGroup.id", subnet.NetworkSecurityGroup)
+				add(at+".natGateway.id", subnet.NatGateway)
 				add(at+".serviceEndpointPolicies", subnet.ServiceEndpointPolicies...)
 			}
 			for i, peering := range noun.Peerings {
@@ -131,6 +140,8 @@ func references(noun any) iter.Seq[pointer] {
 			add(at+".publicIPAddress.id", noun.PublicIPAddress)
 			add(at+".applicationSecurityGroups", noun.ASGs...)
 			add("properties.networkSecurityGroup.id", noun.NetworkSecurityGroup)
+		case *natGateway:
+			add("properties.publicIpAddresses", noun.publicAddresses...)
 		case *virtualMachine:
 			add("properties.networkProfile.networkInterfaces", noun.NetworkInterfaces...)
 		}
@@ -150,6 +161,7 @@ var inUse = map[string]string{
 	TypeApplicationSecurityGroup:    "InUseApplicationSecurityGroupCannotBeDeleted",
 	TypeServiceEndpointPolicy:       "InUseServiceEndpointPolicyCannotBeDeleted",
 	TypePublicIPAddress:             "PublicIPAddressCannotBeDeleted",
+	TypeNatGateway:                  "InUseNatGatewayCannotBeDeleted",
 	TypeNetworkInterface:            "NicInUse",
 	TypeNode:                        "InUseNodeCannotBeDeleted",
 }

@@ -83,14 +83,17 @@ const atConfiguration = "properties.ipConfigurations[0].properties"
 // networkInterface allots number, MAC, address and node, and judges the address and the public IP.
 func (j *judge) networkInterface(e *entry, nic *networkInterface) error {
 	x := j.nicsIndex()
-	subnet, vnet := j.after.subnet(nic.Subnet)
-	if nic.Location != vnet.Location {
-		return refuse(CodeInvalidResourceReference, atConfiguration+".subnet.id", "Network interface '%s' is in region %s and its virtual network "+
-			"in %s: both must be in one region.", nic.ID.Name(), nic.Location, vnet.Location)
-	}
+	subnet, _ := j.after.subnet(nic.Subnet)
 	if user := x.public[nic.PublicIPAddress.Key()]; nic.PublicIPAddress != "" && user != nic {
 		return refuse("PublicIPAddressInUse", atConfiguration+".publicIPAddress.id", "Public IP address %s is already allocated to resource %s.",
 			nic.PublicIPAddress, user.ID)
+	}
+	for _, r := range j.after.Records(TypeNatGateway) {
+		gateway := j.after.entries[r.Key()].noun.(*natGateway)
+		if nic.PublicIPAddress != "" && slices.ContainsFunc(gateway.publicAddresses, nic.PublicIPAddress.Is) {
+			return refuse("PublicIPAddressInUse", atConfiguration+".publicIPAddress.id", "Public IP address %s is already allocated to resource %s.",
+				nic.PublicIPAddress, gateway.id)
+		}
 	}
 	allotted := &e.record.Allotted
 	if old, ok := j.before.entries[e.record.Key()]; ok && !j.checkOnly && !old.noun.(*networkInterface).Subnet.Is(nic.Subnet) {
@@ -239,6 +242,7 @@ func (j *judge) virtualMachine(e *entry, vm *virtualMachine) error {
 	if j.checkOnly {
 		return nil
 	}
+	j.date(e)
 	for _, want := range []struct {
 		wanted bool
 		into   *string

@@ -58,14 +58,7 @@ func (j *judge) subnet(vnet *model.VirtualNetwork, subnet *model.Subnet, at stri
 	}
 	for i, id := range subnet.ServiceEndpointPolicies {
 		field := index(at+".serviceEndpointPolicies", i)
-		policy, ok := j.after.entries[id.Key()].noun.(*model.ServiceEndpointPolicy)
-		if !ok {
-			return refuse(CodeInvalidResourceReference, field, "%s is not a service endpoint policy.", id)
-		}
-		if policy.Location != vnet.Location {
-			return refuse("InvalidResourceReference", field, "Service endpoint policy '%s' is in region %s and virtual network '%s' in %s: "+
-				"both must be in one region.", id.Name(), policy.Location, vnet.ID.Name(), vnet.Location)
-		}
+		policy := j.after.entries[id.Key()].noun.(*model.ServiceEndpointPolicy) // referTo saw to the type, refersWell to the region
 		if err := policyServed(policy, subnet, field); err != nil {
 			return err
 		}
@@ -114,6 +107,9 @@ func enabled(subnet *model.Subnet, wanted model.Service) bool {
 
 // policy judges a policy for the subnets that have it already.
 func (j *judge) policy(policy *model.ServiceEndpointPolicy) error {
+	if err := j.policyCount(policy); err != nil {
+		return err
+	}
 	for _, r := range j.after.Records(TypeVirtualNetwork) {
 		vnet := j.after.entries[r.Key()].noun.(*model.VirtualNetwork)
 		for i := range vnet.Subnets {

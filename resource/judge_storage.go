@@ -60,6 +60,7 @@ func (j *judge) storageAccount(e *entry, account *storageAccount) error {
 		return err
 	}
 	allotted.Address = account.Address
+	j.date(e)
 	for i := range allotted.Keys {
 		if allotted.Keys[i] == "" {
 			var key [64]byte

@@ -1,7 +1,6 @@
 package resource
 
 import (
-	"encoding/json"
 	"net/netip"
 	"strings"
 
@@ -10,54 +9,43 @@ import (
 
 type virtualNetworkBody struct {
 	header
-	Properties virtualNetworkProperties `json:"properties"`
-}
-
-type virtualNetworkProperties struct {
-	state
-	AddressSpace struct {
-		AddressPrefixes []string `json:"addressPrefixes"`
-	} `json:"addressSpace"`
-	DHCPOptions *struct {
-		DNSServers []string `json:"dnsServers"`
-	} `json:"dhcpOptions"`
-	Subnets              []child[subnetProperties]  `json:"subnets"`
-	Peerings             []child[peeringProperties] `json:"virtualNetworkPeerings"`
-	EnableDDoSProtection bool                       `json:"enableDdosProtection"`
+	Properties struct {
+		AddressSpace struct {
+			AddressPrefixes []string `json:"addressPrefixes"`
+		} `json:"addressSpace"`
+		DHCPOptions *struct {
+			DNSServers []string `json:"dnsServers"`
+		} `json:"dhcpOptions"`
+		Subnets  []child[subnetProperties]  `json:"subnets"`
+		Peerings []child[peeringProperties] `json:"virtualNetworkPeerings"`
+	} `json:"properties"`
 }
 
 type subnetProperties struct {
-	state
 	AddressPrefix        string     `json:"addressPrefix"`
 	AddressPrefixes      []string   `json:"addressPrefixes"`
 	RouteTable           *reference `json:"routeTable"`
 	NetworkSecurityGroup *reference `json:"networkSecurityGroup"`
+	NatGateway           *reference `json:"natGateway"`
 	ServiceEndpoints     []struct {
-		Service           string   `json:"service"`
-		Locations         []string `json:"locations"`
-		ProvisioningState string   `json:"provisioningState"`
+		Service string `json:"service"`
 	} `json:"serviceEndpoints"`
-	ServiceEndpointPolicies           []reference     `json:"serviceEndpointPolicies"`
-	DefaultOutboundAccess             *bool           `json:"defaultOutboundAccess"`
-	PrivateEndpointNetworkPolicies    string          `json:"privateEndpointNetworkPolicies"`
-	PrivateLinkServiceNetworkPolicies string          `json:"privateLinkServiceNetworkPolicies"`
-	IPConfigurations                  json.RawMessage `json:"ipConfigurations"` // read-only
-	Purpose                           string          `json:"purpose"`          // read-only
+	ServiceEndpointPolicies []reference `json:"serviceEndpointPolicies"`
+	DefaultOutboundAccess   *bool       `json:"defaultOutboundAccess"`
 }
 
 type peeringProperties struct {
-	state
-	RemoteVirtualNetwork      *reference      `json:"remoteVirtualNetwork"`
-	AllowVirtualNetworkAccess *bool           `json:"allowVirtualNetworkAccess"`
-	AllowForwardedTraffic     bool            `json:"allowForwardedTraffic"`
-	PeeringState              string          `json:"peeringState"`       // read-only
-	PeeringSyncLevel          string          `json:"peeringSyncLevel"`   // read-only
-	RemoteAddressSpace        json.RawMessage `json:"remoteAddressSpace"` // read-only
+	RemoteVirtualNetwork      *reference `json:"remoteVirtualNetwork"`
+	AllowVirtualNetworkAccess *bool      `json:"allowVirtualNetworkAccess"`
+	AllowForwardedTraffic     bool       `json:"allowForwardedTraffic"`
+	UseRemoteGateways         bool       `json:"useRemoteGateways"`
+	PeerCompleteVNets         *bool      `json:"peerCompleteVnets"`
+	EnableOnlyIPv6Peering     bool       `json:"enableOnlyIPv6Peering"`
 }
 
 func decodeVirtualNetwork(r *Record) (any, error) {
 	var body virtualNetworkBody
-	if err := strictly(r.Body, &body); err != nil {
+	if err := leniently(r.Body, &body); err != nil {
 		return nil, err
 	}
 	location, err := body.location()
@@ -172,6 +160,9 @@ func decodeSubnet(body *child[subnetProperties], id model.ResourceID, at string)
 	if subnet.NetworkSecurityGroup, err = referTo(p.NetworkSecurityGroup, TypeNetworkSecurityGroup, at+".networkSecurityGroup"); err != nil {
 		return subnet, err
 	}
+	if subnet.NatGateway, err = referTo(p.NatGateway, TypeNatGateway, at+".natGateway"); err != nil {
+		return subnet, err
+	}
 	if err := decodeEndpoints(p, &subnet, at); err != nil {
 		return subnet, err
 	}
@@ -241,6 +232,14 @@ func decodePeerings(r *Record, vnet *model.VirtualNetwork, list []child[peeringP
 		if p.AllowVirtualNetworkAccess != nil && !*p.AllowVirtualNetworkAccess {
 			return refuse(CodeInvalidRequestFormat, field+".allowVirtualNetworkAccess",
 				"A peering without virtual network access is not supported here: use a security rule, or remove the peering.")
+		}
+		if p.UseRemoteGateways {
+			return refuse("RemoteVnetHasNoGateways", field+".useRemoteGateways", "Peering '%s' cannot have useRemoteGateways set to true, because "+
+				"the remote virtual network %s does not have any gateways.", list[i].Name, remote)
+		}
+		if p.EnableOnlyIPv6Peering || p.PeerCompleteVNets != nil && !*p.PeerCompleteVNets {
+			return refuse(CodeInvalidRequestFormat, field+".peerCompleteVnets", "A peering of some subnets, or of IPv6 alone, is not supported here: "+
+				"leave peerCompleteVnets true and enableOnlyIPv6Peering false.")
 		}
 		vnet.Peerings = append(vnet.Peerings, model.Peering{ID: childID(r.ID, "virtualNetworkPeerings", list[i].Name),
 			RemoteVirtualNetwork: remote, AllowForwardedTraffic: p.AllowForwardedTraffic})

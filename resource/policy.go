@@ -1,7 +1,6 @@
 package resource
 
 import (
-	"encoding/json"
 	"strings"
 
 	"postern/model"
@@ -9,32 +8,26 @@ import (
 
 type policyBody struct {
 	header
-	Kind       string `json:"kind"`
 	Properties struct {
-		state
-		Definitions    []child[policyDefinitionProperties] `json:"serviceEndpointPolicyDefinitions"`
-		Subnets        json.RawMessage                     `json:"subnets"` // read-only
-		ServiceAlias   string                              `json:"serviceAlias"`
-		ContextualList []string                            `json:"contextualServiceEndpointPolicies"`
+		Definitions []child[policyDefinitionProperties] `json:"serviceEndpointPolicyDefinitions"`
 	} `json:"properties"`
 }
 
 type policyDefinitionProperties struct {
-	state
-	Description      string   `json:"description"`
 	Service          string   `json:"service"`
 	ServiceResources []string `json:"serviceResources"`
 }
 
 // Limits of a policy (SEP-7).
 const (
+	maxPolicies        = 500 // of a subscription
 	maxPolicyResources = 200
 	maxSubnetPolicies  = 100
 )
 
 func decodeServiceEndpointPolicy(r *Record) (any, error) {
 	var body policyBody
-	if err := strictly(r.Body, &body); err != nil {
+	if err := leniently(r.Body, &body); err != nil {
 		return nil, err
 	}
 	location, err := body.location()

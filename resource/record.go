@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"postern/model"
 )
@@ -41,6 +42,9 @@ type Allotted struct {
 	Node        string                    `json:"node,omitempty"`        // a NIC's host
 	PrincipalID string                    `json:"principalId,omitempty"` // a VM's system-assigned identity
 	VMID        string                    `json:"vmId,omitempty"`        // a VM's own GUID
+	GUID        string                    `json:"guid,omitempty"`        // resourceGuid of a network resource
+	Created     time.Time                 `json:"created,omitzero"`      // an account's, a VM's
+	Power       string                    `json:"power,omitempty"`       // a VM's power state, "" for PowerRunning
 	Keys        [2]string                 `json:"keys,omitzero"`         // an account's shared keys, base64 of 64 bytes
 
 	// Rules are an account's: key of a subnet's id to the identity that the subnet had when the rule was written;

@@ -3,146 +3,166 @@ package resource
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 
 	"postern/model"
+	"postern/resource/schema"
 )
 
-// Render is ARM's answer about a resource or a child: the body as written with id, name, type, etag, the
-// provisioning state and what was allotted. The state is "Succeeded" when every node has applied the resource,
-// "Updating" before.
+// Render is ARM's answer about a resource or a child: the body as written with id, name, type, etag, what Azure fills
+// in where a writer says nothing, what was allotted, who refers to it, and the provisioning state at each level. The
+// state is "Succeeded" when every node has applied the resource, "Updating" before.
 func (c *Cloud) Render(id ID, state string) (json.RawMessage, error) {
-	record, ok := c.Record(id)
+	e, ok := c.entries[id.Root().Key()]
 	if !ok {
 		return nil, NotFound(id)
 	}
-	object, err := readObject(record.Body)
+	body, err := e.body.read(e.record)
 	if err != nil {
 		return nil, fmt.Errorf("render %s: %w", id, err)
 	}
-	c.decorate(object, c.entries[record.Key()], state)
+	a := &answer{cloud: c, entry: e, state: state, etag: e.record.ETag()}
 	if !id.IsChild() {
+		object := cloned(body).(map[string]any)
+		a.resource(object)
 		return json.Marshal(object)
 	}
-	spec, childSpec, _ := lookup(id.Provider, id.Types)
-	properties, _ := object[member(object, "properties")].(map[string]any)
-	list, _ := properties[member(properties, childSpec.property)].([]any)
-	for _, child := range list {
+	_, spec, _ := lookup(id.Provider, id.Types)
+	for i, child := range listIn(objectAt(body, "properties"), spec.property) {
 		if nameOf(child, id.Name()) {
-			child.(map[string]any)["type"] = spec.name + "/" + childSpec.collection
-			return json.Marshal(child)
+			object := cloned(child).(map[string]any)
+			a.child(object, spec, i)
+			return json.Marshal(object)
 		}
 	}
 	return nil, NotFound(id)
 }
 
-// decorate adds to a body what ARM answers besides.
-func (c *Cloud) decorate(object map[string]any, e *entry, state string) {
-	id, etag := model.ResourceID(e.record.ID), e.record.ETag()
-	object["id"], object["name"], object["type"], object["etag"] = e.record.ID, id.Name(), e.record.Type, etag
+// answer is what the parts of one answer have in common.
+type answer struct {
+	cloud *Cloud
+	entry *entry
+	state string
+	etag  string
+}
+
+// parsedBody is a record's body, parsed when it is first answered. It is shared by all clouds that have the record.
+type parsedBody struct {
+	once   sync.Once
+	object map[string]any // never changed
+	err    error
+}
+
+func (p *parsedBody) read(r *Record) (map[string]any, error) {
+	p.once.Do(func() { p.object, p.err = readObject(r.Body) })
+	return p.object, p.err
+}
+
+// resource completes the answer about a top-level resource with all its children.
+func (a *answer) resource(object map[string]any) {
+	record := a.entry.record
+	object["id"], object["name"], object["type"] = record.ID, model.ResourceID(record.ID).Name(), record.Type
+	if name, ok := models[record.Type]; !ok || schema.Azure().Has(name, "etag") {
+		object["etag"] = a.etag
+	}
 	properties := objectIn(object, "properties")
-	properties["provisioningState"] = state
-	spec, _, _ := lookupName(e.record.Type)
+	properties["provisioningState"] = a.state
+	if guid := record.Allotted.GUID; guid != "" {
+		properties["resourceGuid"] = guid
+	}
+	spec, _, _ := lookupName(record.Type)
 	for i := range spec.children {
-		list, _ := properties[member(properties, spec.children[i].property)].([]any)
-		for _, element := range list {
-			child := element.(map[string]any)
-			name, _ := child[member(child, "name")].(string)
-			child["id"], child["etag"] = string(childID(e.record.ID, spec.children[i].collection, name)), etag
-			objectIn(child, "properties")["provisioningState"] = state
+		list := listIn(properties, spec.children[i].property)
+		for at, element := range list {
+			a.child(element.(map[string]any), &spec.children[i], at)
+		}
+		if len(list) == 0 {
+			properties[spec.children[i].property] = []any{}
 		}
 	}
-	switch noun := e.noun.(type) {
+	switch noun := a.entry.noun.(type) {
 	case *model.VirtualNetwork:
-		decorateEndpoints(properties, noun.Location, state)
-		c.decoratePeerings(properties, noun, state)
+		a.virtualNetwork(properties)
+	case *model.RouteTable:
+		a.routeTable(properties, noun)
+	case *model.NetworkSecurityGroup:
+		a.securityGroup(properties, noun)
+	case *model.ServiceEndpointPolicy:
+		a.references(properties, "subnets", a.cloud.links().subnets[noun.ID.Key()])
+	case *natGateway:
+		a.natGateway(object, properties, noun)
 	case *networkInterface:
-		decorateInterface(properties, noun, e.record.ID, etag, state)
+		a.networkInterface(properties, noun)
 	case *model.PublicIPAddress:
-		properties["ipAddress"] = noun.IPv4.String()
+		a.publicIPAddress(object, properties, noun)
 	case *virtualMachine:
-		properties["vmId"] = e.record.Allotted.VMID
-		if noun.PrincipalID != "" {
-			identity := objectIn(object, "identity")
-			identity["principalId"], identity["tenantId"] = noun.PrincipalID, c.Snapshot().Settings.Tenant
-		}
+		a.virtualMachine(object, properties, noun)
 	case *storageAccount:
-		c.decorateAccount(properties, noun)
+		a.storageAccount(object, properties, noun)
 	}
 }
 
-// decorateEndpoints answers each service endpoint's state and regions (SE-11).
-func decorateEndpoints(properties map[string]any, region model.Location, state string) {
-	subnets, _ := properties[member(properties, "subnets")].([]any)
-	for _, subnet := range subnets {
-		inner := objectIn(subnet.(map[string]any), "properties")
-		endpoints, _ := inner[member(inner, "serviceEndpoints")].([]any)
-		for _, element := range endpoints {
-			endpoint := element.(map[string]any)
-			name, _ := endpoint[member(endpoint, "service")].(string)
-			service, _ := endpointNamed(name)
-			locations := []string{"*"}
-			if service.Scope != model.ScopeGlobal {
-				locations = []string{string(region)}
-			}
-			if pair := model.RegionPair(region); service.Scope == model.ScopeRegionPair && pair != "" {
-				locations = append(locations, string(pair))
-			}
-			endpoint["provisioningState"], endpoint["locations"] = state, locations
+// child completes the answer about the child at a place of its list.
+func (a *answer) child(object map[string]any, spec *childSpec, at int) {
+	id := a.entry.record.ID
+	name, _ := object[member(object, "name")].(string)
+	object["name"], object["id"], object["etag"] = name, string(childID(id, spec.collection, name)), a.etag
+	object["type"] = a.entry.record.Type + "/" + spec.collection
+	properties := objectIn(object, "properties")
+	properties["provisioningState"] = a.state
+	switch noun := a.entry.noun.(type) {
+	case *model.VirtualNetwork:
+		if spec.collection == "subnets" {
+			a.subnet(properties, noun, &noun.Subnets[at])
+		} else {
+			a.peering(properties, noun, &noun.Peerings[at])
 		}
+	case *model.RouteTable:
+		fill(properties, "hasBgpOverride", false)
+	case *model.NetworkSecurityGroup:
+		securityRule(properties)
 	}
 }
 
-// decoratePeerings answers each half's state: Connected when the other half exists, Initiated while it does not,
-// Disconnected when the other VNet is gone.
-func (c *Cloud) decoratePeerings(properties map[string]any, vnet *model.VirtualNetwork, state string) {
-	list, _ := properties[member(properties, "virtualNetworkPeerings")].([]any)
-	for i, element := range list {
-		inner := objectIn(element.(map[string]any), "properties")
-		switch remote := c.vnet(vnet.Peerings[i].RemoteVirtualNetwork); {
-		case remote == nil:
-			inner["peeringState"] = "Disconnected"
-		case peered(remote, vnet):
-			inner["peeringState"] = "Connected"
-		default:
-			inner["peeringState"] = "Initiated"
-		}
-	}
-}
-
-func decorateInterface(properties map[string]any, nic *networkInterface, id, etag, state string) {
-	properties["macAddress"] = strings.ToUpper(strings.ReplaceAll(nic.MAC.String(), ":", "-"))
-	list, _ := properties[member(properties, "ipConfigurations")].([]any)
-	for _, element := range list {
-		configuration := element.(map[string]any)
-		name, _ := configuration[member(configuration, "name")].(string)
-		configuration["id"], configuration["etag"] = string(childID(id, "ipConfigurations", name)), etag
-		inner := objectIn(configuration, "properties")
-		inner["privateIPAddress"], inner["provisioningState"], inner["primary"] = nic.IPv4.String(), state, true
-	}
-}
-
-// decorateAccount answers the address, the endpoints and the state of each network rule (FW-7).
-func (c *Cloud) decorateAccount(properties map[string]any, account *storageAccount) {
-	endpoints := make(map[string]string)
-	for _, service := range []string{"blob", "queue", "table", "file", "dfs", "web"} {
-		endpoints[service] = "https://" + account.Name + "." + service + "." + c.Snapshot().Settings.StorageSuffix + "/"
-	}
-	properties["primaryEndpoints"], properties["primaryLocation"] = endpoints, string(account.Location)
-	properties["posternFrontAddress"] = account.Address.String()
-	acls, ok := properties[member(properties, "networkAcls")].(map[string]any)
-	if !ok {
+// references answers a list of ids, if there are any, as ARM does: [{"id": …}].
+func (a *answer) references(properties map[string]any, name string, ids []string) {
+	if len(ids) == 0 {
 		return
 	}
-	rules, _ := acls[member(acls, "virtualNetworkRules")].([]any)
-	for i, element := range rules {
-		rule := account.NetworkACLs.VirtualNetworkRules[i]
-		state := stateDeleted
-		if subnet, _ := c.subnet(rule.Subnet); subnet != nil && subnet.Identity == rule.Identity {
-			state = "Succeeded"
-		}
-		element.(map[string]any)["state"] = state
+	list := make([]any, 0, len(ids))
+	for _, id := range slices.Sorted(slices.Values(ids)) {
+		list = append(list, map[string]any{"id": id})
 	}
+	properties[name] = list
+}
+
+// fill sets a member that the writer left out.
+func fill(object map[string]any, name string, value any) {
+	if _, ok := object[name]; !ok {
+		object[name] = value
+	}
+}
+
+// cloned is a deep copy of a parsed JSON value.
+func cloned(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		object := maps.Clone(value)
+		for name := range object {
+			object[name] = cloned(object[name])
+		}
+		return object
+	case []any:
+		list := slices.Clone(value)
+		for i := range list {
+			list[i] = cloned(list[i])
+		}
+		return list
+	}
+	return value
 }
 
 // objectIn is a member that is an object; it is made where there is none.
@@ -154,6 +174,18 @@ func objectIn(object map[string]any, name string) map[string]any {
 		object[name] = inner
 	}
 	return inner
+}
+
+// objectAt is a member that is an object, or nil.
+func objectAt(object map[string]any, name string) map[string]any {
+	inner, _ := object[member(object, name)].(map[string]any)
+	return inner
+}
+
+// listIn is a member that is a list, or nil.
+func listIn(object map[string]any, name string) []any {
+	list, _ := object[member(object, name)].([]any)
+	return list
 }
 
 func lookupName(typ string) (*typeSpec, *childSpec, bool) {

@@ -11,19 +11,16 @@ import (
 type routeTableBody struct {
 	header
 	Properties struct {
-		state
 		DisableBGPRoutePropagation bool                     `json:"disableBgpRoutePropagation"`
 		Routes                     []child[routeProperties] `json:"routes"`
-		Subnets                    json.RawMessage          `json:"subnets"` // read-only
 	} `json:"properties"`
 }
 
 type routeProperties struct {
-	state
-	AddressPrefix    string `json:"addressPrefix"`
-	NextHopType      string `json:"nextHopType"`
-	NextHopIPAddress string `json:"nextHopIpAddress"`
-	HasBGPOverride   bool   `json:"hasBgpOverride"` // read-only
+	AddressPrefix    string          `json:"addressPrefix"`
+	NextHopType      string          `json:"nextHopType"`
+	NextHopIPAddress string          `json:"nextHopIpAddress"`
+	NextHop          json.RawMessage `json:"nextHop"` // several next hops
 }
 
 // maxTagRoutes bounds the routes with a service tag in one table (ROUTE-11).
@@ -37,7 +34,7 @@ var settableHops = map[string]model.NextHopType{
 
 func decodeRouteTable(r *Record) (any, error) {
 	var body routeTableBody
-	if err := strictly(r.Body, &body); err != nil {
+	if err := leniently(r.Body, &body); err != nil {
 		return nil, err
 	}
 	location, err := body.location()
@@ -76,6 +73,9 @@ func decodeRouteTable(r *Record) (any, error) {
 func decodeRoute(body *child[routeProperties], at string) (model.UserRoute, error) {
 	p := &body.Properties
 	route := model.UserRoute{Name: body.Name}
+	if p.NextHop != nil {
+		return route, refuse(CodeInvalidRequestFormat, at+".nextHop", "Route '%s' has several next hops, which is not supported here: use nextHopIpAddress.", body.Name)
+	}
 	hop, ok := settableHops[strings.ToLower(p.NextHopType)]
 	if !ok {
 		return route, refuse(CodeInvalidRequestFormat, at+".nextHopType", "The next hop type '%s' of route '%s' cannot be set: use "+

@@ -1,7 +1,6 @@
 package resource
 
 import (
-	"encoding/json"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -16,11 +15,8 @@ type ApplicationSecurityGroup struct {
 }
 
 func decodeApplicationSecurityGroup(r *Record) (any, error) {
-	var body struct {
-		header
-		Properties struct{ state } `json:"properties"`
-	}
-	if err := strictly(r.Body, &body); err != nil {
+	var body struct{ header }
+	if err := leniently(r.Body, &body); err != nil {
 		return nil, err
 	}
 	location, err := body.location()
@@ -30,22 +26,15 @@ func decodeApplicationSecurityGroup(r *Record) (any, error) {
 type securityGroupBody struct {
 	header
 	Properties struct {
-		state
-		SecurityRules        []child[securityRuleProperties] `json:"securityRules"`
-		DefaultSecurityRules json.RawMessage                 `json:"defaultSecurityRules"` // read-only
-		Subnets              json.RawMessage                 `json:"subnets"`              // read-only
-		NetworkInterfaces    json.RawMessage                 `json:"networkInterfaces"`    // read-only
-		FlushConnection      bool                            `json:"flushConnection"`
+		SecurityRules []child[securityRuleProperties] `json:"securityRules"`
 	} `json:"properties"`
 }
 
 type securityRuleProperties struct {
-	state
-	Description string `json:"description"`
-	Priority    int    `json:"priority"`
-	Direction   string `json:"direction"`
-	Access      string `json:"access"`
-	Protocol    string `json:"protocol"`
+	Priority  int    `json:"priority"`
+	Direction string `json:"direction"`
+	Access    string `json:"access"`
+	Protocol  string `json:"protocol"`
 
 	SourceAddressPrefix        string      `json:"sourceAddressPrefix"`
 	SourceAddressPrefixes      []string    `json:"sourceAddressPrefixes"`
@@ -64,7 +53,7 @@ var protocols = map[string]model.Protocol{"*": model.ProtocolAny, "tcp": model.P
 
 func decodeNetworkSecurityGroup(r *Record) (any, error) {
 	var body securityGroupBody
-	if err := strictly(r.Body, &body); err != nil {
+	if err := leniently(r.Body, &body); err != nil {
 		return nil, err
 	}
 	location, err := body.location()

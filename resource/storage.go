@@ -1,7 +1,6 @@
 package resource
 
 import (
-	"encoding/json"
 	"net"
 	"net/netip"
 	"strings"
@@ -11,23 +10,9 @@ import (
 
 type storageBody struct {
 	header
-	SKU        json.RawMessage `json:"sku"`
-	Kind       string          `json:"kind"`
 	Properties struct {
-		state
-		AccessTier            string           `json:"accessTier"`
-		HTTPSOnly             bool             `json:"supportsHttpsTrafficOnly"`
-		MinimumTLSVersion     string           `json:"minimumTlsVersion"`
-		AllowBlobPublicAccess bool             `json:"allowBlobPublicAccess"`
-		AllowSharedKeyAccess  bool             `json:"allowSharedKeyAccess"`
-		PublicNetworkAccess   string           `json:"publicNetworkAccess"`
-		NetworkACLs           *networkACLsBody `json:"networkAcls"`
-
-		CreationTime        string          `json:"creationTime"`        // read-only, as all below
-		PrimaryEndpoints    json.RawMessage `json:"primaryEndpoints"`    //
-		PrimaryLocation     string          `json:"primaryLocation"`     //
-		StatusOfPrimary     string          `json:"statusOfPrimary"`     //
-		PosternFrontAddress string          `json:"posternFrontAddress"` // the public address, which Azure tells by DNS alone
+		PublicNetworkAccess string           `json:"publicNetworkAccess"`
+		NetworkACLs         *networkACLsBody `json:"networkAcls"`
 	} `json:"properties"`
 }
 
@@ -59,7 +44,7 @@ type storageAccount struct {
 
 func decodeStorageAccount(r *Record) (any, error) {
 	var body storageBody
-	if err := strictly(r.Body, &body); err != nil {
+	if err := leniently(r.Body, &body); err != nil {
 		return nil, err
 	}
 	location, err := body.location()

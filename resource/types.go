@@ -17,6 +17,7 @@ type childSpec struct {
 
 // Names of the types.
 const (
+	TypeResourceGroup            = "Microsoft.Resources/resourceGroups"
 	TypeNode                     = "Postern.Fabric/nodes"
 	TypeSettings                 = "Postern.Fabric/settings"
 	TypeApplicationSecurityGroup = "Microsoft.Network/applicationSecurityGroups"
@@ -25,6 +26,7 @@ const (
 	TypeServiceEndpointPolicy    = "Microsoft.Network/serviceEndpointPolicies"
 	TypeVirtualNetwork           = "Microsoft.Network/virtualNetworks"
 	TypePublicIPAddress          = "Microsoft.Network/publicIPAddresses"
+	TypeNatGateway               = "Microsoft.Network/natGateways"
 	TypeStorageAccount           = "Microsoft.Storage/storageAccounts"
 	TypeNetworkInterface         = "Microsoft.Network/networkInterfaces"
 	TypeVirtualMachine           = "Microsoft.Compute/virtualMachines"
@@ -36,17 +38,19 @@ var types []typeSpec
 
 func init() {
 	types = []typeSpec{
+		{name: TypeResourceGroup, decode: decodeResourceGroup},
 		{name: TypeSettings, decode: decodeSettings},
 		{name: TypeNode, decode: decodeNode},
 		{name: TypeApplicationSecurityGroup, decode: decodeApplicationSecurityGroup},
 		{name: TypeNetworkSecurityGroup, decode: decodeNetworkSecurityGroup,
 			children: []childSpec{{"securityRules", "securityRules"}}},
 		{name: TypeRouteTable, decode: decodeRouteTable, children: []childSpec{{"routes", "routes"}}},
+		{name: TypePublicIPAddress, decode: decodePublicIPAddress},
+		{name: TypeNatGateway, decode: decodeNatGateway},
 		{name: TypeServiceEndpointPolicy, decode: decodeServiceEndpointPolicy,
 			children: []childSpec{{"serviceEndpointPolicyDefinitions", "serviceEndpointPolicyDefinitions"}}},
 		{name: TypeVirtualNetwork, decode: decodeVirtualNetwork,
 			children: []childSpec{{"subnets", "subnets"}, {"virtualNetworkPeerings", "virtualNetworkPeerings"}}},
-		{name: TypePublicIPAddress, decode: decodePublicIPAddress},
 		{name: TypeStorageAccount, decode: decodeStorageAccount},
 		{name: TypeNetworkInterface, decode: decodeNetworkInterface},
 		{name: TypeVirtualMachine, decode: decodeVirtualMachine},

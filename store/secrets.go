@@ -39,6 +39,14 @@ func (s *Store) Secret(ctx context.Context, name string, create func() ([]byte, 
 	return nil, fmt.Errorf("read secret %s: it was removed while it was read: repeat", name)
 }
 
+// PutSecret replaces a secret, or makes it.
+func (s *Store) PutSecret(ctx context.Context, name string, value []byte) error {
+	if _, err := s.client.Put(ctx, secretsKey+name, string(value)); err != nil {
+		return fmt.Errorf("write secret %s: %w", name, err)
+	}
+	return nil
+}
+
 // currentHead is the value and revision of head, or those of an empty cloud.
 func currentHead(answer *clientv3.GetResponse) (value string, revision int64, err error) {
 	if len(answer.Kvs) > 0 {

@@ -2,17 +2,21 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 
 	"postern/control"
 )
 
-// controlPlane starts a control plane, and an agent for every node, which applies nothing and says that it has.
+// controlPlane starts a control plane with its door open on loopback, and an agent for every node, which applies nothing and says that it has.
 func controlPlane(dir string) (stop func() error, err error) {
 	plane, err := control.Start(dir, slog.New(slog.DiscardHandler), control.Options{})
 	if err != nil {
 		return nil, err
+	}
+	if _, err := plane.OpenDoor(context.Background(), "localhost:0", nil); err != nil {
+		return nil, errors.Join(err, plane.Close())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var agents sync.WaitGroup

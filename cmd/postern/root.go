@@ -29,7 +29,7 @@ type app struct {
 
 // commands makes the subcommands in the order of the help.
 var commands = []func(*app) *cobra.Command{
-	newDemo, newUp, newExec,
+	newDemo, newUp, newEnv, newExec,
 	newApply, newGet, newDelete,
 	newRoutes, newExplain, newLogs, newTags, newBench,
 	newVersion,

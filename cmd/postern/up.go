@@ -14,6 +14,7 @@ import (
 func newUp(a *app) *cobra.Command {
 	var dataPath, file string
 	var sample bool
+	var door doorFlags
 	command := &cobra.Command{
 		Use:   "up",
 		Short: "Run a whole cloud on this machine until Ctrl-C",
@@ -25,6 +26,7 @@ func newUp(a *app) *cobra.Command {
 	command.Flags().StringVarP(&file, "file", "f", "", "resources to apply: YAML or JSON")
 	command.Flags().BoolVar(&sample, "sample", false, "apply the sample cloud that is built in (examples/cloud.yaml)")
 	command.Flags().StringVar(&dataPath, "datapath", "", "kernel or userspace (default: kernel where it can run)")
+	door.add(command)
 	command.RunE = func(command *cobra.Command, _ []string) (err error) {
 		if err := judgeDataPath(dataPath); err != nil {
 			return err
@@ -35,6 +37,9 @@ func newUp(a *app) *cobra.Command {
 		}
 		dir, err := stateDir(a.dir)
 		if err != nil {
+			return err
+		}
+		if err := door.read(command); err != nil {
 			return err
 		}
 		ctx := command.Context()
@@ -56,7 +61,12 @@ func newUp(a *app) *cobra.Command {
 				return err
 			}
 		}
+		opened, err := door.open(ctx, running.Control())
+		if err != nil {
+			return err
+		}
 		sayUp(a, running, len(items))
+		sayDoor(a.stdout, opened, running.Dir())
 		<-ctx.Done()
 		return nil
 	}

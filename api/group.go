@@ -1,0 +1,127 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"postern/resource"
+)
+
+// GroupNotFound is the answer about a resource group that is not there.
+func GroupNotFound(group string) error {
+	return &resource.Error{Code: "ResourceGroupNotFound", Target: group, Status: http.StatusNotFound,
+		Message: fmt.Sprintf("Resource group '%s' could not be found.", group)}
+}
+
+// Group reads a resource group. One that was never put, but is there since it has resources or is the default one, has
+// the location of its first resource.
+func (a *API) Group(ctx context.Context, subscription, group string) (json.RawMessage, error) {
+	groups, err := a.Groups(ctx, subscription)
+	if err != nil {
+		return nil, err
+	}
+	for _, found := range groups {
+		if strings.EqualFold(found.Name, group) {
+			return found.Body, nil
+		}
+	}
+	return nil, GroupNotFound(group)
+}
+
+// Group is a resource group as the API answers it.
+type Group struct {
+	Name string
+	Body json.RawMessage
+}
+
+// Groups lists the resource groups of a subscription by name: those that were put, those that have resources, and the
+// default one.
+func (a *API) Groups(ctx context.Context, subscription string) ([]Group, error) {
+	cloud, err := a.cache.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	groups := make(map[string]Group)
+	if strings.EqualFold(subscription, resource.DefaultSubscription) {
+		groups[resource.DefaultResourceGroup] = Group{Name: resource.DefaultResourceGroup}
+	}
+	located := make(map[string]string)
+	for _, record := range cloud.Records("") {
+		id, err := resource.ParseID(record.ID)
+		if err != nil {
+			return nil, err
+		}
+		if !strings.EqualFold(id.Subscription, subscription) {
+			continue
+		}
+		key := strings.ToLower(id.ResourceGroup)
+		if id.IsGroup() {
+			body, err := cloud.Render(id, Succeeded)
+			if err != nil {
+				return nil, err
+			}
+			groups[key] = Group{id.ResourceGroup, body}
+			continue
+		}
+		if _, ok := groups[key]; !ok {
+			groups[key] = Group{Name: id.ResourceGroup}
+		}
+		var body struct {
+			Location string `json:"location"`
+		}
+		if json.Unmarshal(record.Body, &body) == nil && located[key] == "" {
+			located[key] = strings.ToLower(strings.ReplaceAll(body.Location, " ", ""))
+		}
+	}
+	for key, group := range groups {
+		if group.Body != nil {
+			continue
+		}
+		group.Body, err = json.Marshal(map[string]any{
+			"id": "/subscriptions/" + subscription + "/resourceGroups/" + group.Name, "name": group.Name, "type": resource.TypeResourceGroup,
+			"location": cmp.Or(located[key], defaultLocation), "properties": map[string]any{"provisioningState": Succeeded},
+		})
+		if err != nil {
+			return nil, err
+		}
+		groups[key] = group
+	}
+	list := make([]Group, 0, len(groups))
+	for _, key := range slices.Sorted(maps.Keys(groups)) {
+		list = append(list, groups[key])
+	}
+	return list, nil
+}
+
+// defaultLocation is the default group's while nothing is in it.
+const defaultLocation = "westeurope"
+
+// DeleteGroup removes a resource group and all that is in it, in one change: when a resource outside refers to one inside,
+// nothing is removed. It waits for the nodes, and answers whether there was such a group.
+func (a *API) DeleteGroup(ctx context.Context, subscription, group string) (existed bool, err error) {
+	cloud, err := a.cache.Change(ctx, a.options, func(cloud *resource.Cloud, change *resource.Change) error {
+		existed = cloud.HasGroup(subscription, group)
+		for _, record := range cloud.Records("") {
+			id, err := resource.ParseID(record.ID)
+			if err != nil {
+				return err
+			}
+			if strings.EqualFold(id.Subscription, subscription) && strings.EqualFold(id.ResourceGroup, group) {
+				if _, err := change.Delete(id); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil || !existed {
+		return existed, err
+	}
+	return true, a.enforce(ctx, cloud.Revision)
+}

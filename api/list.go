@@ -1,0 +1,83 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"postern/resource"
+)
+
+// Filter chooses the resources of a list. Empty fields choose everything; none depends on case.
+type Filter struct {
+	Type          string // without it, resource groups are left out
+	Subscription  string
+	ResourceGroup string
+
+	// Match chooses by what the record says, before it is rendered; nil takes all. The body is as written.
+	Match func(record *resource.Record) bool
+
+	After string // the key that the list begins behind, of a former Page.Next
+	Limit int    // of resources; 0 for no limit
+}
+
+// Page is a part of a list.
+type Page struct {
+	Resources []json.RawMessage
+	Next      string // what to give as Filter.After for the rest; "" at the end
+}
+
+// List reads all the top-level resources that a filter chooses, sorted by id.
+func (a *API) List(ctx context.Context, filter Filter) ([]json.RawMessage, error) {
+	page, err := a.ListPage(ctx, filter)
+	return page.Resources, err
+}
+
+// ListPage reads the next Limit of the top-level resources that a filter chooses, sorted by id.
+func (a *API) ListPage(ctx context.Context, filter Filter) (Page, error) {
+	cloud, err := a.cache.Current(ctx)
+	if err != nil {
+		return Page{}, err
+	}
+	page := Page{Resources: []json.RawMessage{}}
+	last := ""
+	for _, record := range cloud.Records(filter.Type) {
+		id, err := resource.ParseID(record.ID)
+		if err != nil {
+			return Page{}, err
+		}
+		if !filter.chooses(id, record) {
+			continue
+		}
+		if filter.Limit > 0 && len(page.Resources) == filter.Limit {
+			page.Next = last
+			return page, nil
+		}
+		answer, err := cloud.Render(id, a.state(ctx, cloud, id))
+		if err != nil {
+			return Page{}, err
+		}
+		page.Resources, last = append(page.Resources, answer), record.Key()
+	}
+	return page, nil
+}
+
+func (f Filter) chooses(id resource.ID, record *resource.Record) bool {
+	switch {
+	case f.Type == "" && id.IsGroup(),
+		f.Subscription != "" && !strings.EqualFold(f.Subscription, id.Subscription),
+		f.ResourceGroup != "" && !strings.EqualFold(f.ResourceGroup, id.ResourceGroup),
+		f.After != "" && record.Key() <= f.After:
+		return false
+	}
+	return f.Match == nil || f.Match(record)
+}
+
+// ListChildren reads the resources of one collection ("subnets") inside another resource.
+func (a *API) ListChildren(ctx context.Context, parent resource.ID, collection string) ([]json.RawMessage, error) {
+	cloud, err := a.cache.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return cloud.RenderChildren(parent, collection, a.state(ctx, cloud, parent))
+}

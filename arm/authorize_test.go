@@ -1,0 +1,61 @@
+package arm_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"postern/arm"
+	"postern/model"
+	"postern/signin"
+)
+
+// TestForbidden asks the authorizer what each request needs.
+func TestForbidden(t *testing.T) {
+	f := start(t)
+	service, secret, err := signin.New(f.ctx, f.plane.Store, model.DefaultSettings.Tenant)
+	if err != nil || secret != "" {
+		t.Fatalf("the principal's secret is told twice: %q, %v", secret, err)
+	}
+	var asked []string
+	server := httptest.NewServer(arm.New(arm.Options{API: f.plane.API, Cache: f.plane.Cache, Compiler: f.plane.Compiler, Catalogue: f.plane.Catalogue,
+		SignIn: service, Authorize: func(_ context.Context, caller signin.Caller, action, scope string) error {
+			asked = append(asked, action+" "+scope)
+			return arm.Forbidden(caller, action, scope)
+		}}))
+	t.Cleanup(server.Close)
+	token := f.ask(t, f.door.Secret, server.URL+"/.default")
+	for _, r := range []struct{ method, path, action, scope string }{
+		{"GET", "/subscriptions", "Microsoft.Resources/subscriptions/read", "/"},
+		{"PUT", group, "Microsoft.Resources/subscriptions/resourceGroups/write", group},
+		{"PUT", tables + "/rt", "Microsoft.Network/routeTables/write", tables + "/rt"},
+		{"PATCH", tables + "/rt", "Microsoft.Network/routeTables/write", tables + "/rt"},
+		{"DELETE", tables + "/rt/routes/r", "Microsoft.Network/routeTables/routes/delete", tables + "/rt/routes/r"},
+		{"GET", tables, "Microsoft.Network/routeTables/read", group + "/providers/Microsoft.Network"},
+		{"POST", group + "/providers/Microsoft.Storage/storageAccounts/a/listKeys", "Microsoft.Storage/storageAccounts/listKeys/action",
+			group + "/providers/Microsoft.Storage/storageAccounts/a"},
+	} {
+		asked = nil
+		request, err := http.NewRequestWithContext(f.ctx, r.method, server.URL+r.path+version, strings.NewReader(table))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err != nil || answer.StatusCode != http.StatusForbidden || !strings.Contains(string(body), "AuthorizationFailed") ||
+			!strings.Contains(string(body), r.action) || !strings.Contains(string(body), f.door.ClientID) {
+			t.Errorf("GOV-1 %s %s: %d %s, %v", r.method, r.path, answer.StatusCode, body, err)
+		}
+		if len(asked) != 1 || asked[0] != r.action+" "+r.scope {
+			t.Errorf("GOV-1 %s %s asked for %v", r.method, r.path, asked)
+		}
+	}
+}

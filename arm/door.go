@@ -1,0 +1,224 @@
+// Package arm is the Resource Manager's door: the requests that az, the Azure SDKs and Terraform send, answered by package
+// api. It knows paths, versions, tokens, headers and limits; what a resource is and when a write is done it does not know.
+package arm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"postern/api"
+	"postern/compile"
+	"postern/resource"
+	"postern/server"
+	"postern/servicetag"
+	"postern/signin"
+	"postern/token"
+)
+
+// Options are what a door stands before. All but Authorize, Rate and Log must be set.
+type Options struct {
+	API       *api.API
+	Cache     *server.Cache
+	Compiler  *compile.Compiler
+	Catalogue func(context.Context) (*servicetag.Catalogue, error)
+	SignIn    *signin.Service
+
+	// Authorize judges every request that has a valid token: action is Azure's ("Microsoft.Network/virtualNetworks/write"),
+	// scope an id. nil lets owners do everything and others nothing.
+	Authorize func(ctx context.Context, caller signin.Caller, action, scope string) error
+
+	Rate Rate // zero for DefaultRate
+	Log  *slog.Logger
+}
+
+// Door answers requests. It is an http.Handler, safe for concurrent use.
+type Door struct {
+	Options
+	limits *limits
+}
+
+// New makes a door.
+func New(options Options) *Door {
+	if options.Authorize == nil {
+		options.Authorize = ownersOnly
+	}
+	if options.Rate == (Rate{}) {
+		options.Rate = DefaultRate
+	}
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Door{Options: options, limits: newLimits(options.Rate)}
+}
+
+// request is an HTTP request with what the door found out about it.
+type request struct {
+	*http.Request
+	door    *Door
+	header  http.Header // of the answer
+	base    string      // the address that the client sees the door under: "https://localhost:8443"
+	at      target
+	version string // api-version
+	caller  signin.Caller
+}
+
+// ServeHTTP answers one request.
+func (d *Door) ServeHTTP(w http.ResponseWriter, raw *http.Request) {
+	r := &request{Request: raw, door: d, header: w.Header(), base: baseOf(raw)}
+	r.name()
+	segments, err := split(raw.URL)
+	if err != nil {
+		api.Respond(w, 0, nil, err)
+		return
+	}
+	if !isSubscription(segments) && !d.limits.signIn.allow(limitKey(raw.RemoteAddr)) {
+		d.tooMany(w)
+		return
+	}
+	if d.SignIn.Handle(w, raw, r.base, segments, d.storageSuffix(raw.Context())) {
+		return
+	}
+	status, body, err := r.answer(w, segments)
+	var slow *limitError
+	if errors.As(err, &slow) {
+		d.tooMany(w)
+		return
+	}
+	if err != nil {
+		var refusal *resource.Error
+		if !errors.As(err, &refusal) && raw.Context().Err() == nil {
+			d.Log.Error("answer a request", "method", raw.Method, "path", raw.URL.Path, "error", err)
+		}
+	}
+	api.Respond(w, status, body, err)
+}
+
+// answer goes through the checks in their order: who asks, how often, what for, in which version, and may they.
+func (r *request) answer(w http.ResponseWriter, segments []string) (int, any, error) {
+	var err error
+	if r.caller, err = r.authenticate(); err != nil {
+		if isSubscription(segments) && !r.door.limits.signIn.allow(limitKey(r.RemoteAddr)) {
+			return 0, nil, &limitError{}
+		}
+		return 0, nil, err
+	}
+	if !r.door.limits.requests.allow(r.caller.ObjectID) {
+		return 0, nil, &limitError{}
+	}
+	route, at, err := find(r.Method, segments)
+	if err != nil {
+		return 0, nil, err
+	}
+	r.at = at
+	if r.version, err = versionOf(r.URL.Query()); err != nil {
+		return 0, nil, err
+	}
+	if err := r.checkSubscription(); err != nil {
+		return 0, nil, err
+	}
+	if err := r.door.Authorize(r.Context(), r.caller, route.action(r.Method, at), at.scope()); err != nil {
+		return 0, nil, err
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	return route.answer(r)
+}
+
+// name gives the request its ids, in the answer's headers.
+func (r *request) name() {
+	id := uuid.NewString()
+	r.header.Set("X-Ms-Request-Id", id)
+	correlation := r.Header.Get("X-Ms-Correlation-Request-Id")
+	if uuid.Validate(correlation) != nil {
+		correlation = id
+	}
+	r.header.Set("X-Ms-Correlation-Request-Id", correlation)
+	r.header.Set("X-Ms-Routing-Request-Id", "POSTERN:"+id)
+	if given := r.Header.Get("X-Ms-Client-Request-Id"); uuid.Validate(given) == nil && strings.EqualFold(r.Header.Get("X-Ms-Return-Client-Request-Id"), "true") {
+		r.header.Set("X-Ms-Client-Request-Id", given)
+	}
+	r.header.Set("Cache-Control", "no-cache")
+	r.header.Set("X-Content-Type-Options", "nosniff")
+	if r.TLS != nil {
+		r.header.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	}
+}
+
+// baseOf is the address under which a client sees the door.
+func baseOf(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
+// authenticate reads the token. The answer's header tells a client without one where to get it (RFC 6750 section 3).
+func (r *request) authenticate() (signin.Caller, error) {
+	refuse := func(code, reason string) (signin.Caller, error) {
+		r.header.Set("WWW-Authenticate", fmt.Sprintf(`Bearer authorization_uri="%s/%s", error="invalid_token", error_description="%s"`,
+			r.base, r.door.SignIn.Tenant(), reason))
+		return signin.Caller{}, &resource.Error{Code: code, Status: http.StatusUnauthorized, Message: "Authentication failed. " + reason}
+	}
+	kind, raw, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if raw == "" || !strings.EqualFold(kind, "Bearer") {
+		return refuse("AuthenticationFailed", "The 'Authorization' header is missing or has no bearer token.")
+	}
+	caller, err := r.door.SignIn.Verify(strings.TrimSpace(raw), []string{r.base})
+	switch {
+	case errors.Is(err, signin.ErrUnknown):
+		return signin.Caller{}, &resource.Error{Code: "AuthorizationFailed", Status: http.StatusForbidden, Message: err.Error() + "."}
+	case errors.Is(err, token.ErrInvalid) && strings.Contains(err.Error(), "expired"):
+		return refuse("ExpiredAuthenticationToken", "The access token has expired.")
+	case err != nil:
+		return refuse("InvalidAuthenticationToken", "The access token is not valid for "+r.base+".")
+	}
+	return caller, nil
+}
+
+// ownersOnly is the rule while there are no role assignments.
+func ownersOnly(_ context.Context, caller signin.Caller, action, scope string) error {
+	if caller.Owner {
+		return nil
+	}
+	return Forbidden(caller, action, scope)
+}
+
+// Forbidden is the refusal of a caller that lacks the right (GOV-1).
+func Forbidden(caller signin.Caller, action, scope string) error {
+	return &resource.Error{Code: "AuthorizationFailed", Status: http.StatusForbidden, Message: fmt.Sprintf("The client '%s' with object id '%s' "+
+		"does not have authorization to perform action '%s' over scope '%s' or the scope is invalid.", caller.ClientID, caller.ObjectID, action, scope)}
+}
+
+// checkSubscription refuses what lies in a subscription that is not there.
+func (r *request) checkSubscription() error {
+	if r.at.subscription == "" {
+		return nil
+	}
+	cloud, err := r.door.Cache.Current(r.Context())
+	if err != nil {
+		return err
+	}
+	if !cloud.HasSubscription(r.at.subscription) {
+		return &resource.Error{Code: "SubscriptionNotFound", Status: http.StatusNotFound, Target: r.at.subscription,
+			Message: fmt.Sprintf("The subscription '%s' could not be found.", r.at.subscription)}
+	}
+	return nil
+}
+
+func (d *Door) storageSuffix(ctx context.Context) string {
+	cloud, err := d.Cache.Current(ctx)
+	if err != nil {
+		return ""
+	}
+	return cloud.Snapshot().Settings.StorageSuffix
+}
+
+// isSubscription tells whether a path asks for resources, which takes a token; everything else is signing in.
+func isSubscription(segments []string) bool {
+	return len(segments) > 0 && strings.EqualFold(segments[0], "subscriptions")
+}

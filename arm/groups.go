@@ -1,0 +1,94 @@
+package arm
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"postern/api"
+	"postern/resource"
+)
+
+func (r *request) groupID() (resource.ID, error) {
+	return resource.GroupID(r.at.subscription, r.at.group)
+}
+
+func listGroups(r *request) (int, any, error) {
+	groups, err := r.door.API.Groups(r.Context(), r.at.subscription)
+	if err != nil {
+		return 0, nil, err
+	}
+	chosen, err := parseFilter(r.URL.Query().Get("$filter"))
+	if err != nil {
+		return 0, nil, err
+	}
+	value := []json.RawMessage{}
+	for _, group := range groups {
+		if chosen.matches(resource.ID{Subscription: r.at.subscription, ResourceGroup: group.Name, Provider: "Microsoft.Resources",
+			Types: []string{"resourceGroups"}, Names: []string{group.Name}}, group.Body) {
+			value = append(value, group.Body)
+		}
+	}
+	return http.StatusOK, list{Value: value}, nil
+}
+
+func getGroup(r *request) (int, any, error) {
+	body, err := r.door.API.Group(r.Context(), r.at.subscription, r.at.group)
+	return http.StatusOK, body, err
+}
+
+// headGroup answers 204 for a group that is there.
+func headGroup(r *request) (int, any, error) {
+	_, _, err := getGroup(r)
+	return http.StatusNoContent, nil, err
+}
+
+func putGroup(r *request) (int, any, error) {
+	id, err := r.groupID()
+	if err != nil {
+		return 0, nil, err
+	}
+	body, err := r.body()
+	if err != nil {
+		return 0, nil, err
+	}
+	answer, created, err := r.door.API.Put(r.Context(), id, body, r.conditions())
+	return createdOr200(created), answer, err
+}
+
+// patchGroup changes a group. One that has come to be with its resources is put first.
+func patchGroup(r *request) (int, any, error) {
+	id, err := r.groupID()
+	if err != nil {
+		return 0, nil, err
+	}
+	body, err := r.body()
+	if err != nil {
+		return 0, nil, err
+	}
+	current, err := r.door.API.Group(r.Context(), r.at.subscription, r.at.group)
+	if err != nil {
+		return 0, nil, err
+	}
+	if _, err := r.door.API.Get(r.Context(), id); err != nil {
+		if _, _, err := r.door.API.Put(r.Context(), id, current, api.Conditions{}); err != nil {
+			return 0, nil, err
+		}
+	}
+	answer, err := r.door.API.Patch(r.Context(), id, body, r.conditions())
+	return http.StatusOK, answer, err
+}
+
+func deleteGroup(r *request) (int, any, error) {
+	existed, err := r.door.API.DeleteGroup(r.Context(), r.at.subscription, r.at.group)
+	if err == nil && !existed {
+		err = api.GroupNotFound(r.at.group)
+	}
+	return http.StatusOK, nil, err
+}
+
+func createdOr200(created bool) int {
+	if created {
+		return http.StatusCreated
+	}
+	return http.StatusOK
+}

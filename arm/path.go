@@ -1,0 +1,118 @@
+package arm
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"postern/resource"
+)
+
+// target is what a path names.
+type target struct {
+	subscription string
+	group        string
+	provider     string
+	types        []string // segments behind the provider, alternating with names
+	names        []string // as many as types, or one less for a collection or an action
+}
+
+// maxSegments bounds a path: no id is longer.
+const maxSegments = 24
+
+// split takes a path apart. Clients join paths carelessly, so empty parts between slashes do not count.
+func split(address *url.URL) ([]string, error) {
+	var segments []string
+	for part := range strings.SplitSeq(address.EscapedPath(), "/") {
+		if part == "" {
+			continue
+		}
+		text, err := url.PathUnescape(part)
+		if err != nil || len(segments) == maxSegments || len(text) > 260 || strings.ContainsAny(text, "/\\%\x00") {
+			return nil, &resource.Error{Code: "InvalidRequestUri", Status: http.StatusBadRequest, Message: "The request's path is not that of any resource."}
+		}
+		segments = append(segments, text)
+	}
+	return segments, nil
+}
+
+// parse reads a path below /subscriptions; rest is what follows the subscription or the group where there is no provider.
+func parse(segments []string) (at target, rest []string) {
+	if len(segments) == 0 || !strings.EqualFold(segments[0], "subscriptions") {
+		return at, segments
+	}
+	if rest = segments[1:]; len(rest) == 0 {
+		return at, rest
+	}
+	at.subscription, rest = rest[0], rest[1:]
+	if len(rest) > 1 && strings.EqualFold(rest[0], "resourceGroups") {
+		at.group, rest = rest[1], rest[2:]
+	}
+	if len(rest) > 1 && strings.EqualFold(rest[0], "providers") {
+		at.provider, rest = rest[1], rest[2:]
+		for i, part := range rest {
+			if i%2 == 0 {
+				at.types = append(at.types, part)
+			} else {
+				at.names = append(at.names, part)
+			}
+		}
+		rest = nil
+	}
+	return at, rest
+}
+
+// scope is the id that a target's rights are asked for.
+func (t target) scope() string {
+	if t.subscription == "" {
+		return "/"
+	}
+	text := "/subscriptions/" + t.subscription
+	if t.group != "" {
+		text += "/resourceGroups/" + t.group
+	}
+	if t.provider != "" {
+		text += "/providers/" + t.provider
+		for i := range t.names {
+			text += "/" + t.types[i] + "/" + t.names[i]
+		}
+	}
+	return text
+}
+
+// parent is the id of what a collection or an action belongs to: the target without its last, nameless type.
+func (t target) parent() (resource.ID, error) {
+	return resource.ParseID(t.scope())
+}
+
+// kind is the target's type: "microsoft.network/virtualnetworks/subnets", in lower case.
+func (t target) kind() string {
+	return strings.ToLower(t.provider + "/" + strings.Join(t.types, "/"))
+}
+
+// id is the target as a resource's id; its type is known.
+func (t target) id() (resource.ID, error) {
+	if len(t.names) != len(t.types) {
+		return resource.ID{}, &resource.Error{Code: resource.CodeInvalidResourceID, Status: http.StatusBadRequest, Message: "The path ends in a type without a name."}
+	}
+	return resource.ParseID(t.scope())
+}
+
+// known refuses a provider or a type that is not there, in Azure's words.
+func (t target) known() error {
+	provider, ok := providerNamed(t.provider)
+	if !ok {
+		return &resource.Error{Code: "InvalidResourceNamespace", Status: http.StatusNotFound, Target: t.provider,
+			Message: fmt.Sprintf("The resource namespace '%s' is invalid.", t.provider)}
+	}
+	wanted := strings.ToLower(strings.Join(t.types, "/"))
+	for _, typ := range provider.types {
+		if strings.ToLower(typ) == wanted {
+			return nil
+		}
+	}
+	return &resource.Error{Code: resource.CodeInvalidResourceType, Status: http.StatusNotFound, Target: strings.Join(t.types, "/"),
+		Message: fmt.Sprintf("The resource type '%s' could not be found in the namespace '%s'. Known are: %s.", strings.Join(t.types, "/"),
+			provider.namespace, strings.Join(provider.types, ", "))}
+}

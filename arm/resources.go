@@ -1,0 +1,98 @@
+package arm
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"postern/api"
+	"postern/resource"
+)
+
+// conditions are those of a write's headers. Azure makes nothing in a group that is not there.
+func (r *request) conditions() api.Conditions {
+	return api.Conditions{IfMatch: r.Header.Get("If-Match"), IfNoneMatch: r.Header.Get("If-None-Match"), Group: true}
+}
+
+// missing gives the answer about a resource that is not there the form that it has when its group is not there either.
+func (r *request) missing(err error) error {
+	var refusal *resource.Error
+	if !errors.As(err, &refusal) || refusal.Status != http.StatusNotFound {
+		return err
+	}
+	if group := r.checkGroup(); group != nil {
+		return group
+	}
+	return err
+}
+
+// checkGroup refuses what lies in a resource group that is not there.
+func (r *request) checkGroup() error {
+	if r.at.group == "" {
+		return nil
+	}
+	cloud, err := r.door.Cache.Current(r.Context())
+	if err != nil {
+		return err
+	}
+	if !cloud.HasGroup(r.at.subscription, r.at.group) {
+		return api.GroupNotFound(r.at.group)
+	}
+	return nil
+}
+
+func getResource(r *request) (int, any, error) {
+	id, err := r.at.id()
+	if err != nil {
+		return 0, nil, err
+	}
+	answer, err := r.door.API.Get(r.Context(), id)
+	return http.StatusOK, answer, r.missing(err)
+}
+
+func headResource(r *request) (int, any, error) {
+	_, _, err := getResource(r)
+	return http.StatusNoContent, nil, err
+}
+
+func putResource(r *request) (int, any, error) {
+	id, err := r.at.id()
+	if err != nil {
+		return 0, nil, err
+	}
+	body, err := r.body()
+	if err != nil {
+		return 0, nil, err
+	}
+	answer, created, err := r.door.API.Put(r.Context(), id, body, r.conditions())
+	if created && strings.EqualFold(id.Type(), resource.TypeStorageAccount) {
+		created = false // clients of Storage take 200 and 202 alone
+	}
+	return createdOr200(created), answer, err
+}
+
+func patchResource(r *request) (int, any, error) {
+	id, err := r.at.id()
+	if err != nil {
+		return 0, nil, err
+	}
+	body, err := r.body()
+	if err != nil {
+		return 0, nil, err
+	}
+	answer, err := r.door.API.Patch(r.Context(), id, body, r.conditions())
+	return http.StatusOK, answer, r.missing(err)
+}
+
+func deleteResource(r *request) (int, any, error) {
+	id, err := r.at.id()
+	if err != nil {
+		return 0, nil, err
+	}
+	conditions := r.conditions()
+	existed, err := r.door.API.Delete(r.Context(), id, conditions)
+	if err == nil && !existed {
+		return http.StatusNoContent, nil, nil
+	}
+	return http.StatusOK, nil, err
+}

@@ -1,0 +1,78 @@
+package resource
+
+import (
+	"strings"
+
+	"postern/model"
+)
+
+// resourceGroup is the noun of a group that was made by itself. Groups are for the API alone: no plan knows them.
+type resourceGroup struct {
+	id       model.ResourceID
+	location model.Location
+}
+
+type resourceGroupBody struct {
+	header
+	ManagedBy  string `json:"managedBy"`
+	Properties struct {
+		state
+	} `json:"properties"`
+}
+
+func decodeResourceGroup(r *Record) (any, error) {
+	var body resourceGroupBody
+	if err := strictly(r.Body, &body); err != nil {
+		return nil, err
+	}
+	location, err := body.location()
+	return &resourceGroup{model.ResourceID(r.ID), location}, err
+}
+
+// GroupID is the id of a resource group. Unlike all others it ends in the group's own name.
+func GroupID(subscription, group string) (ID, error) {
+	return ParseID("/subscriptions/" + subscription + "/resourceGroups/" + group)
+}
+
+// IsGroup tells whether the id names a resource group.
+func (id ID) IsGroup() bool { return !id.IsChild() && id.Provider+"/"+id.Types[0] == TypeResourceGroup }
+
+// splitGroup takes the id of a group apart.
+func splitGroup(segments []string) (ID, bool) {
+	if len(segments) != 5 || segments[0] != "" || !strings.EqualFold(segments[1], "subscriptions") ||
+		!strings.EqualFold(segments[3], "resourceGroups") || !validName(segments[2]) || !validName(segments[4]) {
+		return ID{}, false
+	}
+	provider, typ, _ := strings.Cut(TypeResourceGroup, "/")
+	return ID{Subscription: segments[2], ResourceGroup: segments[4], Provider: provider, Types: []string{typ}, Names: []string{segments[4]}}, true
+}
+
+// HasSubscription tells whether there is anything in a subscription. The default one is always there.
+func (c *Cloud) HasSubscription(subscription string) bool {
+	if strings.EqualFold(subscription, DefaultSubscription) {
+		return true
+	}
+	return c.anyBelow("/subscriptions/" + subscription + "/")
+}
+
+// HasGroup tells whether a resource group is there: it was made, or has resources, or is the default one.
+func (c *Cloud) HasGroup(subscription, group string) bool {
+	if strings.EqualFold(subscription, DefaultSubscription) && strings.EqualFold(group, DefaultResourceGroup) {
+		return true
+	}
+	path := "/subscriptions/" + subscription + "/resourceGroups/" + group
+	if _, ok := c.entries[strings.ToLower(path)]; ok {
+		return true
+	}
+	return c.anyBelow(path + "/")
+}
+
+func (c *Cloud) anyBelow(path string) bool {
+	path = strings.ToLower(path)
+	for key := range c.entries {
+		if strings.HasPrefix(key, path) {
+			return true
+		}
+	}
+	return false
+}

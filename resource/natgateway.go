@@ -1,0 +1,49 @@
+package resource
+
+import (
+	"postern/model"
+)
+
+// natGateway is Microsoft.Network/natGateways. It is kept, answered and referred to; the data paths do not use it yet:
+// a subnet's packets leave as its defaultOutboundAccess says, with or without one.
+type natGateway struct {
+	id              model.ResourceID
+	location        model.Location
+	publicAddresses []model.ResourceID
+}
+
+// Bounds of a NAT gateway's idle timeout, in minutes.
+const (
+	minNATTimeout = 4
+	maxNATTimeout = 120
+)
+
+func decodeNatGateway(r *Record) (any, error) {
+	var body struct {
+		header
+		Properties struct {
+			PublicIPAddresses []reference `json:"publicIpAddresses"`
+			IdleTimeout       *int        `json:"idleTimeoutInMinutes"`
+		} `json:"properties"`
+	}
+	if err := leniently(r.Body, &body); err != nil {
+		return nil, err
+	}
+	location, err := body.location()
+	if err != nil {
+		return nil, err
+	}
+	gateway := &natGateway{id: model.ResourceID(r.ID), location: location}
+	if timeout := body.Properties.IdleTimeout; timeout != nil && (*timeout < minNATTimeout || *timeout > maxNATTimeout) {
+		return nil, refuse("InvalidIdleTimeout", "properties.idleTimeoutInMinutes", "The idle timeout of a NAT gateway is %d to %d minutes, not %d.",
+			minNATTimeout, maxNATTimeout, *timeout)
+	}
+	for i := range body.Properties.PublicIPAddresses {
+		public, err := referTo(&body.Properties.PublicIPAddresses[i], TypePublicIPAddress, index("properties.publicIpAddresses", i))
+		if err != nil {
+			return nil, err
+		}
+		gateway.publicAddresses = append(gateway.publicAddresses, public)
+	}
+	return gateway, nil
+}

@@ -1,0 +1,96 @@
+package resource
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"postern/resource/schema"
+)
+
+// models names the model of Azure's SDK that a type's or a child's body follows: see package schema. Types that are not
+// among them are judged by their own decoders.
+var models = map[string]string{
+	TypeApplicationSecurityGroup:                "network.ApplicationSecurityGroup",
+	TypeNetworkInterface:                        "network.Interface",
+	TypeNatGateway:                              "network.NatGateway",
+	TypePublicIPAddress:                         "network.PublicIPAddress",
+	TypeRouteTable:                              "network.RouteTable",
+	TypeRouteTable + "/routes":                  "network.Route",
+	TypeNetworkSecurityGroup:                    "network.SecurityGroup",
+	TypeNetworkSecurityGroup + "/securityRules": "network.SecurityRule",
+	TypeServiceEndpointPolicy:                   "network.ServiceEndpointPolicy",
+	TypeServiceEndpointPolicy + "/serviceEndpointPolicyDefinitions": "network.ServiceEndpointPolicyDefinition",
+	TypeVirtualNetwork:                             "network.VirtualNetwork",
+	TypeVirtualNetwork + "/subnets":                "network.Subnet",
+	TypeVirtualNetwork + "/virtualNetworkPeerings": "network.VirtualNetworkPeering",
+	TypeStorageAccount:                             "storage.AccountCreateParameters",
+	TypeVirtualMachine:                             "compute.VirtualMachine",
+}
+
+// normal is a body as it is kept: fields in ARM's spelling, without nulls, read-only fields and secrets. The error is a
+// refusal of the first field that the type does not have or that is of another kind, or that refers to a resource of a
+// type that cannot exist here.
+func normal(id ID, object map[string]any) (map[string]any, error) {
+	model, ok := models[id.Type()]
+	if !ok {
+		for _, answered := range []string{"provisioningState", "resourceGuid"} {
+			forget(object, "properties", answered)
+		}
+		return object, nil
+	}
+	if id.Type() == TypeStorageAccount {
+		forget(object, "properties", "posternFrontAddress") // an answer of ours that no model has
+	}
+	cleaned, references, err := schema.Azure().Clean(model, object)
+	var fault *schema.Fault
+	if errors.As(err, &fault) {
+		return nil, refuse(CodeInvalidRequestFormat, fault.Path, "%s", fault.Message)
+	} else if err != nil {
+		return nil, err
+	}
+	for _, reference := range references {
+		target, err := splitID(reference.ID)
+		if err != nil {
+			continue // decoding says what the field wants
+		}
+		if _, _, known := lookup(target.Provider, target.Types); !known {
+			return nil, refuse(CodeInvalidResourceReference, reference.Path+".id", "Resource %s referenced by resource %s was not found: there are "+
+				"no resources of the type %s here.", reference.ID, id, target.Type())
+		}
+	}
+	if location, ok := cleaned["location"].(string); ok {
+		cleaned["location"] = shortLocation(location)
+	}
+	if id.Type() == TypeVirtualMachine {
+		// Azure never answers them either. Nothing here boots with them, so they are not kept at all.
+		for _, secret := range []string{"adminPassword", "customData"} {
+			forget(cleaned, "properties", "osProfile", secret)
+		}
+		forget(cleaned, "properties", "userData")
+	}
+	return cleaned, nil
+}
+
+// forget removes the member at the end of a path, whatever the case of its parts.
+func forget(object map[string]any, path ...string) {
+	for len(path) > 1 {
+		inner, ok := object[member(object, path[0])].(map[string]any)
+		if !ok {
+			return
+		}
+		object, path = inner, path[1:]
+	}
+	delete(object, member(object, path[0]))
+}
+
+// shortLocation is a region's name in its short form, out of "West Europe" or "westeurope".
+func shortLocation(text string) string { return strings.ToLower(strings.ReplaceAll(text, " ", "")) }
+
+// leniently reads a body that has been through normal: what the struct does not have is kept in the body alone.
+func leniently(data []byte, dst any) error {
+	if err := json.Unmarshal(data, dst); err != nil {
+		return refuse(CodeInvalidRequestContent, "", "The body cannot be read: %s.", describe(err))
+	}
+	return nil
+}
