@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"postern/demo/application"
@@ -48,9 +47,9 @@ func (s *scene) suffer(ctx context.Context, during, behind situation, seen func(
 // writing is a writer that runs beside an act.
 type writing struct {
 	*application.Writer
-	work sync.WaitGroup
-	stop context.CancelFunc
-	end  context.CancelFunc
+	ended chan struct{} // closed when the writer has nothing more to do
+	stop  context.CancelFunc
+	end   context.CancelFunc
 }
 
 // write starts a writer in vm-app and waits for its first rows.
@@ -65,8 +64,11 @@ func (s *scene) write(ctx context.Context, account, what string, queue bool) (*w
 	}
 	running, end := context.WithCancel(ctx)
 	stopping, stop := context.WithCancel(running)
-	w.stop, w.end = stop, end
-	w.work.Go(func() { w.Run(running, stopping) })
+	w.stop, w.end, w.ended = stop, end, make(chan struct{})
+	go func() {
+		defer close(w.ended)
+		w.Run(running, stopping)
+	}()
 	if err := s.moreRows(ctx, w, w.Progress().Stored); err != nil {
 		w.abandon()
 		return nil, err
@@ -88,8 +90,14 @@ func (s *stage) moreRows(ctx context.Context, w *writing, before int) error {
 // finish lets the writer send what waits, and reads its rows back.
 func (s *stage) finish(ctx context.Context, w *writing) (rows []application.Row, err error) {
 	w.stop()
+	// A row may come to be after the stop was asked for: the writer's own end tells that none is left.
 	if err := s.until(ctx, "the queue of "+w.Partition, func(context.Context) (bool, error) {
-		return w.Progress().Waiting == 0, nil
+		select {
+		case <-w.ended:
+			return true, nil
+		default:
+			return false, nil
+		}
 	}); err != nil {
 		w.abandon()
 		return nil, err
@@ -106,6 +114,6 @@ func (s *stage) finish(ctx context.Context, w *writing) (rows []application.Row,
 // abandon ends the writer at once; again is no harm.
 func (w *writing) abandon() {
 	w.end()
-	w.work.Wait()
+	<-w.ended
 	w.Client.Close()
 }
