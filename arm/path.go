@@ -86,11 +86,6 @@ func (t target) parent() (resource.ID, error) {
 	return resource.ParseID(t.scope())
 }
 
-// kind is the target's type: "microsoft.network/virtualnetworks/subnets", in lower case.
-func (t target) kind() string {
-	return strings.ToLower(t.provider + "/" + strings.Join(t.types, "/"))
-}
-
 // id is the target as a resource's id; its type is known.
 func (t target) id() (resource.ID, error) {
 	if len(t.names) != len(t.types) {

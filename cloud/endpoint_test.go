@@ -101,19 +101,17 @@ func TestEndpoint(t *testing.T) {
 		})
 		t.Run("SE-6 ICMP does not take the tunnel", func(t *testing.T) {
 			s := s.in(t)
-			tunnel, internet := s.counted("nic-app", model.ReasonServiceEndpoint), s.counted("nic-app", model.ReasonInternet)+s.counted("nic-app", model.ReasonRegionalEgress)
+			internet := s.counted("nic-app", model.ReasonInternet) + s.counted("nic-app", model.ReasonRegionalEgress)
 			if err := app.SendFrame(s.ctx, s.echoRequest("nic-app", s.lookup(own))); err != nil {
 				t.Fatal(err)
 			}
+			// A packet is counted once, under where it went: the endpoint's counter moves with open connections meanwhile.
 			s.eventually("wait for the echo request", func() error {
 				if s.counted("nic-app", model.ReasonInternet)+s.counted("nic-app", model.ReasonRegionalEgress) == internet {
 					return errors.New("not counted as sent to the Internet")
 				}
 				return nil
 			})
-			if now := s.counted("nic-app", model.ReasonServiceEndpoint); now != tunnel {
-				t.Errorf("%d packets took the tunnel", now-tunnel)
-			}
 		})
 		t.Run("SE-7 security groups apply, by the service's tag", func(t *testing.T) {
 			s := s.in(t)
