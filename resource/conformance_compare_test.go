@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"postern/resource/schema"
 	"postern/resource/sdktest"
 )
 
@@ -37,7 +38,7 @@ func differences(want, have any, path string) []string {
 			if aside(name) {
 				continue
 			}
-			list = append(list, differences(want[name], object[name], join(path, name))...)
+			list = append(list, differences(want[name], object[name], schema.Join(path, name))...)
 		}
 		return list
 	case []any:

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/yaml"
+
+	"postern/resource/schema"
 )
 
 // Item is one resource of a file, ready to be written: a full id and a body whose references are full ids.
@@ -110,13 +112,13 @@ func bodiesOf(document []byte) ([]map[string]any, error) {
 		for i, element := range value {
 			body, ok := element.(map[string]any)
 			if !ok {
-				return nil, fmt.Errorf("item %d is %s: want a resource with type, name and properties", i+1, kindOf(element))
+				return nil, fmt.Errorf("item %d is %s: want a resource with type, name and properties", i+1, schema.Describe(element))
 			}
 			bodies = append(bodies, body)
 		}
 		return bodies, nil
 	}
-	return nil, fmt.Errorf("it is %s: want a resource with type, name and properties, or a list of them", kindOf(value))
+	return nil, fmt.Errorf("it is %s: want a resource with type, name and properties, or a list of them", schema.Describe(value))
 }
 
 func oneLine(err error) string {
@@ -132,7 +134,7 @@ func itemOf(body map[string]any) (Item, error) {
 		}
 		text, isText := value.(string)
 		if !isText {
-			return Item{}, fmt.Errorf("field %s is %s: want a string", name, kindOf(value))
+			return Item{}, fmt.Errorf("field %s is %s: want a string", name, schema.Describe(value))
 		}
 		words[name] = text
 	}
@@ -165,7 +167,7 @@ func expandAll(value any, path string) error {
 	switch value := value.(type) {
 	case map[string]any:
 		for _, name := range sortedKeys(value) {
-			at := join(path, name)
+			at := schema.Join(path, name)
 			if text, ok := value[name].(string); ok && strings.EqualFold(name, "id") {
 				full, ok := Expand(text)
 				if !ok {

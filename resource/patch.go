@@ -71,7 +71,7 @@ func allowedChanges(id ID, patch map[string]any) (map[string]any, error) {
 			}
 			tags, ok := patch[have].(map[string]any)
 			if !ok {
-				return nil, refuse(CodeInvalidRequestFormat, "tags", "The value of 'tags' is %s; it must be an object.", kindOf(patch[have]))
+				return nil, refuse(CodeInvalidRequestFormat, "tags", "The value of 'tags' is %s; it must be an object.", schema.Describe(patch[have]))
 			}
 			changes["tags"] = tags
 		}

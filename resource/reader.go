@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"io"
 	"strings"
+
+	"postern/resource/schema"
 )
 
 // maxDepth bounds how deeply a body may be nested: no model of Azure's is half as deep.
@@ -21,7 +23,7 @@ func readObject(body []byte) (map[string]any, error) {
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
-		return nil, refuse(CodeInvalidRequestContent, "", "The request content was invalid and could not be deserialized: it is %s, not an object.", kindOf(value))
+		return nil, refuse(CodeInvalidRequestContent, "", "The request content was invalid and could not be deserialized: it is %s, not an object.", schema.Describe(value))
 	}
 	if _, err := decoder.Token(); err != io.EOF {
 		return nil, refuse(CodeInvalidRequestContent, "", "The body has more behind its JSON value.")
@@ -47,10 +49,10 @@ func readValue(decoder *json.Decoder, path string, depth int) (any, error) {
 			}
 			name, lower := token.(string), strings.ToLower(token.(string))
 			if seen[lower] {
-				return nil, refuse(CodeInvalidRequestFormat, join(path, name), "The member '%s' stands twice.", name)
+				return nil, refuse(CodeInvalidRequestFormat, schema.Join(path, name), "The member '%s' stands twice.", name)
 			}
 			seen[lower] = true
-			if object[name], err = readValue(decoder, join(path, name), depth+1); err != nil {
+			if object[name], err = readValue(decoder, schema.Join(path, name), depth+1); err != nil {
 				return nil, err
 			}
 		}

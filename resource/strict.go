@@ -8,6 +8,8 @@ import (
 	"io"
 	"reflect"
 	"strings"
+
+	"postern/resource/schema"
 )
 
 // strictly reads JSON into dst, a pointer to a struct, and refuses what does not fit: a field that dst does not have,
@@ -47,7 +49,7 @@ func fits(value any, typ reflect.Type, path string) error {
 		return nil
 	}
 	wrong := func(want string) error {
-		return refuse(CodeInvalidRequestFormat, path, "The value of '%s' is %s; it must be %s.", path, kindOf(value), want)
+		return refuse(CodeInvalidRequestFormat, path, "The value of '%s' is %s; it must be %s.", path, schema.Describe(value), want)
 	}
 	switch typ.Kind() {
 	case reflect.Pointer:
@@ -60,16 +62,16 @@ func fits(value any, typ reflect.Type, path string) error {
 		known, seen := fieldsOf(typ), make(map[string]bool, len(object))
 		for _, name := range sortedKeys(object) {
 			if lower := strings.ToLower(name); seen[lower] {
-				return refuse(CodeInvalidRequestFormat, join(path, name), "The member '%s' stands twice, in different case.", name)
+				return refuse(CodeInvalidRequestFormat, schema.Join(path, name), "The member '%s' stands twice, in different case.", name)
 			} else {
 				seen[lower] = true
 			}
 			field, ok := known[strings.ToLower(name)]
 			if !ok {
-				return refuse(CodeInvalidRequestFormat, join(path, name),
+				return refuse(CodeInvalidRequestFormat, schema.Join(path, name),
 					"Could not find member '%s' on object of type '%s': remove it or correct its name.", name, objectName(path))
 			}
-			if err := fits(object[name], field, join(path, name)); err != nil {
+			if err := fits(object[name], field, schema.Join(path, name)); err != nil {
 				return err
 			}
 		}
@@ -79,7 +81,7 @@ func fits(value any, typ reflect.Type, path string) error {
 			return wrong("an object")
 		}
 		for _, name := range sortedKeys(object) {
-			if err := fits(object[name], typ.Elem(), join(path, name)); err != nil {
+			if err := fits(object[name], typ.Elem(), schema.Join(path, name)); err != nil {
 				return err
 			}
 		}
@@ -126,27 +128,6 @@ func fieldsOf(typ reflect.Type) map[string]reflect.Type {
 		fields[strings.ToLower(name)] = field.Type
 	}
 	return fields
-}
-
-func kindOf(value any) string {
-	switch value := value.(type) {
-	case string:
-		return fmt.Sprintf("the string %q", value)
-	case json.Number:
-		return "the number " + value.String()
-	case bool:
-		return fmt.Sprintf("%v", value)
-	case []any:
-		return "a list"
-	}
-	return "an object"
-}
-
-func join(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "." + name
 }
 
 func objectName(path string) string {

@@ -48,7 +48,7 @@ func (c *cleaner) object(model string, value any, path string) (map[string]any, 
 	fields := c.table.models[model]
 	cleaned := make(map[string]any, len(object))
 	for _, name := range slices.Sorted(maps.Keys(object)) {
-		at := join(path, name)
+		at := Join(path, name)
 		f, ok := fields[strings.ToLower(name)]
 		if !ok {
 			return nil, fault(at, "Could not find member '%s' on object of type '%s': remove it or correct its name.", name, model[strings.Index(model, ".")+1:])
@@ -119,7 +119,7 @@ func (c *cleaner) wrapped(k kind, value any, path string) (any, error) {
 			if object[name] == nil {
 				continue
 			}
-			element, err := c.value(inner, object[name], join(path, name))
+			element, err := c.value(inner, object[name], Join(path, name))
 			if err != nil {
 				return nil, err
 			}
@@ -155,17 +155,17 @@ func (c *cleaner) reference(value any, path string) (any, error) {
 	for _, name := range slices.Sorted(maps.Keys(object)) {
 		lower := strings.ToLower(name)
 		if lower != "id" && !slices.Contains(carried, lower) {
-			return nil, fault(join(path, name), "Could not find member '%s' on object of type 'SubResource': remove it or correct its name.", name)
+			return nil, fault(Join(path, name), "Could not find member '%s' on object of type 'SubResource': remove it or correct its name.", name)
 		}
 		if lower != "id" || object[name] == nil {
 			continue
 		}
 		id, ok := object[name].(string)
 		if !ok {
-			return nil, wrong(join(path, name), object[name], "a string")
+			return nil, wrong(Join(path, name), object[name], "a string")
 		}
 		if _, twice := cleaned["id"]; twice {
-			return nil, fault(join(path, name), "The member '%s' stands twice, in different case.", name)
+			return nil, fault(Join(path, name), "The member '%s' stands twice, in different case.", name)
 		}
 		cleaned["id"] = id
 		c.references = append(c.references, Reference{path, id})
@@ -190,10 +190,11 @@ func wrong(path string, value any, want string) error {
 	if path == "" {
 		path = "resource"
 	}
-	return fault(path, "The value of '%s' is %s; it must be %s.", path, describe(value), want)
+	return fault(path, "The value of '%s' is %s; it must be %s.", path, Describe(value), want)
 }
 
-func describe(value any) string {
+// Describe says in words what a decoded JSON value is: for messages.
+func Describe(value any) string {
 	switch value := value.(type) {
 	case nil:
 		return "null"
@@ -209,7 +210,8 @@ func describe(value any) string {
 	return "an object"
 }
 
-func join(path, name string) string {
+// Join appends a member to the path of a field: "properties.addressSpace".
+func Join(path, name string) string {
 	if path == "" {
 		return name
 	}
