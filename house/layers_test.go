@@ -28,8 +28,8 @@ var layers = [][]string{
 	{"node", "explain"},
 	{"inspect", "arm"},
 	{"control"},
-	// A whole cloud on one machine, and what runs on it.
-	{"cloud"},
+	// A whole cloud on one machine, and what runs on it; a control plane for tests.
+	{"cloud", "control/controltest"},
 	{"demo", "bench"},
 	// The command line, and these tests.
 	{"cmd/postern", "house"},
