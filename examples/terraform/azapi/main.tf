@@ -25,6 +25,12 @@ variable "location" {
   default     = "westeurope"
 }
 
+variable "endpoint" {
+  description = "The service endpoint of snet-app: Microsoft.Storage for its own region, Microsoft.Storage.Global for all."
+  type        = string
+  default     = "Microsoft.Storage.Global"
+}
+
 variable "other_location" {
   description = "The region of the second account: Microsoft.Storage.Global reaches it too (SE-9)."
   type        = string
@@ -121,7 +127,7 @@ resource "azapi_resource" "snet_app" {
   body = {
     properties = {
       addressPrefix           = "10.13.76.0/24"
-      serviceEndpoints        = [{ service = "Microsoft.Storage.Global" }]
+      serviceEndpoints        = [{ service = var.endpoint }]
       serviceEndpointPolicies = [{ id = azapi_resource.policy.id }]
       networkSecurityGroup    = { id = azapi_resource.nsg.id }
       routeTable              = { id = azapi_resource.route_table.id }

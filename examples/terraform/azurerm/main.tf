@@ -32,6 +32,12 @@ variable "location" {
   default     = "westeurope"
 }
 
+variable "endpoint" {
+  description = "The service endpoint of snet-app: Microsoft.Storage for its own region, Microsoft.Storage.Global for all."
+  type        = string
+  default     = "Microsoft.Storage.Global"
+}
+
 variable "other_location" {
   description = "The region of the second account: Microsoft.Storage.Global reaches it too (SE-9)."
   type        = string
@@ -147,7 +153,7 @@ resource "azurerm_subnet" "app" {
   address_prefixes            = ["10.13.76.0/24"]
   service_endpoint_policy_ids = [azurerm_subnet_service_endpoint_storage_policy.own.id]
   service_endpoint {
-    service = "Microsoft.Storage.Global"
+    service = var.endpoint
   }
 }
 
