@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"postern/agent"
 	"postern/api/client"
+	"postern/arm"
 	"postern/control"
 	"postern/explain"
 	"postern/gateway"
@@ -93,8 +93,8 @@ func Start(ctx context.Context, options Options) (*Cloud, error) {
 	}
 	var err error
 	if c.control, err = control.Start(c.dir, c.log, control.Options{
-		Handlers: map[string]http.Handler{client.ExecPath: http.HandlerFunc(c.answerExec)},
-		Wired:    c.wired,
+		Routes: []arm.Route{c.execRoute()},
+		Wired:  c.wired,
 	}); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
