@@ -71,8 +71,13 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 	})
 	p.API.Wired = options.Wired
 	p.handler = arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue,
-		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant,
+		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Store: opened.Store,
 		Routes: append(p.doorRoutes(), options.Routes...), Log: log})
+	p.work.Go(func() {
+		if err := p.handler.Run(ctx); err != nil {
+			log.Error("deployments are not worked on; start again", "error", err)
+		}
+	})
 	listener, err := listenLocally(dir)
 	if err != nil {
 		return nil, errors.Join(err, p.Close())

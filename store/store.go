@@ -12,6 +12,8 @@
 //	status/compiled          how far the compiler has come
 //	status/applied/NODE      which revision of its plan a node has applied
 //	secrets/NAME             a secret
+//	deployments/KEY          what is answered about a deployment of a template; deployment-inputs/KEY what running it
+//	                         takes; deployment-operations/KEY/ID what was done
 //
 // A revision is always etcd's own. The revision of a cloud is that of the last write of head: transactions that
 // change a cloud compare it, so that writers never overtake each other.
