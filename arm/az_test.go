@@ -20,6 +20,22 @@ const azVariable = "POSTERN_AZ"
 // TestAz runs az as its users do, from the script testdata/az.txt. A line of it is a command; the lines below it, indented,
 // say what is true of the JSON that it prints (PATH = VALUE, or PATH missing) or of its failure (exit CODE, error TEXT).
 func TestAz(t *testing.T) {
+	a := startAz(t)
+	commands := a.script(t, "az.txt")
+	if commands < 60 {
+		t.Errorf("only %d commands in the script", commands)
+	}
+	t.Logf("%d commands of az", commands)
+}
+
+// azRun is az in a folder of its own, before a door.
+type azRun struct {
+	*fixture
+	home string // the folder, as this process sees it; az sees it as $HOME
+	run  func(args []string) (stdout []byte, stderr string, code int)
+}
+
+func startAz(t *testing.T) *azRun {
 	root := os.Getenv(azVariable)
 	switch {
 	case root == "":
@@ -36,12 +52,8 @@ func TestAz(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(home, "ca.pem"), f.ca, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	script, err := os.ReadFile(filepath.Join("testdata", "az.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	inside := "/tmp/" + filepath.Base(home)
-	run := func(args []string) (stdout []byte, stderr string, code int) {
+	return &azRun{f, home, func(args []string) (stdout []byte, stderr string, code int) {
 		command := exec.CommandContext(f.ctx, "chroot", append([]string{root, "/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + inside,
 			"AZURE_CONFIG_DIR=" + inside + "/az", "REQUESTS_CA_BUNDLE=" + inside + "/ca.pem", "AZURE_CORE_COLLECT_TELEMETRY=0",
 			"AZURE_CORE_ERROR_RECOMMENDATION=off", "PYTHONWARNINGS=ignore", "az"}, args...)...)
@@ -53,30 +65,36 @@ func TestAz(t *testing.T) {
 			t.Fatal(err)
 		}
 		return out.Bytes(), errs.String(), command.ProcessState.ExitCode()
+	}}
+}
+
+// script runs a script of testdata and answers how many commands it has.
+func (a *azRun) script(t *testing.T, name string) (commands int) {
+	script, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
 	}
-	variables := strings.NewReplacer("$URL", f.door.URL, "$CLIENT", f.door.ClientID, "$SECRET", f.door.Secret, "$TENANT", f.door.Tenant,
-		"$SUBSCRIPTION", f.door.Subscription)
-	commands := 0
+	variables := strings.NewReplacer("$URL", a.door.URL, "$CLIENT", a.door.ClientID, "$SECRET", a.door.Secret, "$TENANT", a.door.Tenant,
+		"$SUBSCRIPTION", a.door.Subscription, "$HOME", "/tmp/"+filepath.Base(a.home))
 	for _, step := range parseSteps(variables.Replace(string(script))) {
 		commands++
 		args := strings.Fields(step.command)
 		if !strings.Contains(step.command, "-o tsv") {
 			args = append(args, "-o", "json")
 		}
-		stdout, stderr, code := run(args)
+		stdout, stderr, code := a.run(args)
+		step.script = name
 		step.check(t, stdout, stderr, code)
 		if t.Failed() && commands < 5 {
 			t.Fatalf("az cannot sign in: %s", stderr)
 		}
 	}
-	if commands < 60 {
-		t.Errorf("only %d commands in the script", commands)
-	}
-	t.Logf("%d commands of az", commands)
+	return commands
 }
 
 // step is a command and what must be true of it.
 type step struct {
+	script  string
 	line    int
 	command string
 	wants   []string
@@ -99,7 +117,7 @@ func (s step) check(t *testing.T, stdout []byte, stderr string, code int) {
 	t.Helper()
 	fail := func(format string, args ...any) {
 		t.Helper()
-		t.Errorf("az.txt:%d: az %s: %s", s.line, s.command, fmt.Sprintf(format, args...))
+		t.Errorf("%s:%d: az %s: %s", s.script, s.line, s.command, fmt.Sprintf(format, args...))
 	}
 	want := 0
 	var answer any

@@ -2,6 +2,7 @@ package arm
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -144,16 +145,36 @@ func exportDeployment(r *request) (int, any, error) {
 	return http.StatusOK, map[string]json.RawMessage{"template": text}, err
 }
 
+// validation is the form of a validation (DeploymentValidateResult): the deployment as it would be, or why it would be refused.
+type validation struct {
+	*deployment.Record
+	Error *resource.Error `json:"error,omitempty"`
+}
+
+// validateDeployment answers a refusal with status 200, which the form allows. Azure answers 400, and az up to 2.74 at least
+// then loses the reason: it tells "The content for this response was already consumed" instead.
 func validateDeployment(r *request) (int, any, error) {
 	asked, err := r.deploymentRequest()
 	if err != nil {
-		return 0, nil, err
+		return judged(err, func(fault *resource.Error) any { return validation{Error: fault} })
 	}
 	record, err := r.door.deployments.Validate(r.Context(), asked)
-	return http.StatusOK, record, err
+	if err != nil {
+		return judged(err, func(fault *resource.Error) any { return validation{Error: fault} })
+	}
+	return http.StatusOK, validation{Record: record}, nil
 }
 
-// whatIfAnswer is the form of a what-if (WhatIfOperationResult): a template that would be refused is no failure of asking.
+// judged answers a refusal in a form of its own; any other error stays one.
+func judged(err error, form func(*resource.Error) any) (int, any, error) {
+	var fault *resource.Error
+	if errors.As(err, &fault) {
+		return http.StatusOK, form(fault), nil
+	}
+	return 0, nil, err
+}
+
+// whatIfAnswer is the form of a what-if (WhatIfOperationResult).
 type whatIfAnswer struct {
 	Status     string            `json:"status"`
 	Error      *resource.Error   `json:"error,omitempty"`
@@ -165,16 +186,18 @@ type whatIfProperties struct {
 	Changes     []deployment.Change `json:"changes"`
 }
 
+// whatIfDeployment answers a refusal with status 200, as Azure does: asking has not failed.
 func whatIfDeployment(r *request) (int, any, error) {
+	failed := func(fault *resource.Error) any { return whatIfAnswer{Status: deployment.Failed, Error: fault} }
 	asked, err := r.deploymentRequest()
 	if err != nil {
-		return 0, nil, err
+		return judged(err, failed)
 	}
-	changes, fault, err := r.door.deployments.WhatIf(r.Context(), asked)
-	if fault != nil {
-		return http.StatusOK, whatIfAnswer{Status: deployment.Failed, Error: fault}, err
+	changes, err := r.door.deployments.WhatIf(r.Context(), asked)
+	if err != nil {
+		return judged(err, failed)
 	}
-	return http.StatusOK, whatIfAnswer{Status: deployment.Succeeded, Properties: &whatIfProperties{asked.Correlation, changes}}, err
+	return http.StatusOK, whatIfAnswer{Status: deployment.Succeeded, Properties: &whatIfProperties{asked.Correlation, changes}}, nil
 }
 
 func listDeploymentOperations(r *request) (int, any, error) {

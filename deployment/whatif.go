@@ -3,7 +3,6 @@ package deployment
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"maps"
 	"net/http"
 	"strings"
@@ -31,25 +30,26 @@ const (
 	ChangeModify   = "Modify"
 )
 
-// WhatIf tells what a deployment would do, without doing it. The fault says why it would be refused.
-func (s *Service) WhatIf(ctx context.Context, r Request) (changes []Change, fault *resource.Error, err error) {
+// WhatIf tells what a deployment would do, without doing it. The error says why it would be
+// refused, if it would be.
+func (s *Service) WhatIf(ctx context.Context, r Request) ([]Change, error) {
 	a, err := s.read(ctx, r)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	gone, err := s.rehearse(ctx, a)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if errors.As(gone.verdict(a.Name), &fault) {
-		return nil, fault, nil
+	if err := gone.verdict(a.Name); err != nil {
+		return nil, err
 	}
 	now, err := s.API.Rehearse(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	deployed := map[string]bool{}
-	changes = []Change{}
+	changes := []Change{}
 	for _, one := range gone.steps {
 		deployed[strings.ToLower(one.resource.ID)] = true
 		change := Change{ID: one.resource.ID}
@@ -58,11 +58,11 @@ func (s *Service) WhatIf(ctx context.Context, r Request) (changes []Change, faul
 			answer, written, err := now.Get(id)
 			newAnswer, newWritten, newErr := gone.stage.Get(id)
 			if newErr != nil {
-				return nil, nil, newErr
+				return nil, newErr
 			}
 			if err == nil {
 				if err := change.compare(answer, newAnswer, written, newWritten); err != nil {
-					return nil, nil, err
+					return nil, err
 				}
 				changes = append(changes, change)
 				continue
@@ -72,7 +72,7 @@ func (s *Service) WhatIf(ctx context.Context, r Request) (changes []Change, faul
 		if change.Type = ChangeDeploy; err != nil {
 			change.Type = ChangeCreate
 		} else if change.Before, err = plain(answer); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		change.After = one.wanted()
 		changes = append(changes, change)
@@ -80,7 +80,7 @@ func (s *Service) WhatIf(ctx context.Context, r Request) (changes []Change, faul
 	if r.Scope.ResourceGroup != "" {
 		others, err := s.others(ctx, r, deployed, a.mode)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		changes = append(changes, others...)
 	}
@@ -89,7 +89,7 @@ func (s *Service) WhatIf(ctx context.Context, r Request) (changes []Change, faul
 			changes[i] = Change{ID: changes[i].ID, Type: changes[i].Type}
 		}
 	}
-	return changes, nil, nil
+	return changes, nil
 }
 
 // others are the changes to what the group holds beside the template's resources.
