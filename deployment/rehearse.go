@@ -44,25 +44,27 @@ func (s *Service) rehearse(ctx context.Context, a *asked) (*rehearsal, error) {
 }
 
 func (r *rehearsal) through(x *template.Expansion) error {
+	failed := map[*template.Resource]bool{}
 	for _, one := range x.Order() {
-		if !one.Condition || one.Existing {
+		for _, other := range one.DependsOn {
+			failed[one] = failed[one] || failed[other]
+		}
+		if !one.Condition || one.Existing || failed[one] {
 			continue
 		}
+		faults := len(r.faults)
 		if err := r.service.Allow(r.ctx, r.caller, http.MethodPut, one.ID, one.APIVersion); err != nil {
 			if err := r.fault(one, err); err != nil {
 				return err
 			}
-			continue
-		}
-		if strings.EqualFold(one.Type, template.TypeDeployment) {
+		} else if strings.EqualFold(one.Type, template.TypeDeployment) {
 			if err := r.nested(one); err != nil {
 				return err
 			}
-			continue
-		}
-		if err := r.play(one); err != nil {
+		} else if err := r.play(one); err != nil {
 			return err
 		}
+		failed[one] = len(r.faults) > faults
 	}
 	return nil
 }
@@ -73,16 +75,26 @@ func (r *rehearsal) fault(one *template.Resource, err error) error {
 	if err = refusalOf(err); !errors.As(err, &refusal) {
 		return err
 	}
-	noted := *refusal
-	if noted.Target == "" {
-		noted.Target = one.ID
-	}
+	noted := named(refusal, one.ID, one.Name)
 	if refusal.Status == http.StatusForbidden {
 		noted.Message = fmt.Sprintf("Authorization failed for template resource '%s' of type '%s'. %s", one.Name, one.Type, refusal.Message)
 	}
-	noted.Resource = ""
-	r.faults = append(r.faults, &noted)
+	r.faults = append(r.faults, noted)
 	return nil
+}
+
+// named is a refusal that says which of many resources it is about: az shows a message and no target.
+func named(refusal *resource.Error, id, name string) *resource.Error {
+	copied := *refusal
+	about := "Resource '" + name + "'"
+	if refusal.Target != "" && !strings.HasPrefix(refusal.Target, "/") {
+		about += ", " + refusal.Target
+	}
+	if len(refusal.Details) == 0 && len(refusal.More) == 0 {
+		copied.Message = about + ": " + refusal.Message
+	}
+	copied.Target, copied.Resource = id, ""
+	return &copied
 }
 
 // play writes a resource on the stage, if its body can be known now and its type is one of the cloud's.

@@ -187,10 +187,7 @@ func (j *job) operate(ctx context.Context, kind string, target *TargetResource, 
 	p := &operation.Properties
 	p.State, p.Timestamp, p.Duration, p.Status = Succeeded, stamp(now()), since(started), statusName(status)
 	if fault != nil {
-		copied := *fault
-		if fault = &copied; fault.Target == "" {
-			fault.Target = target.ID
-		}
+		fault = named(fault, target.ID, target.Name)
 		p.State, p.Status, p.Message = Failed, statusName(fault.Status), statusMessage(fault, "")
 	}
 	return fault, j.note(ctx, operation)
