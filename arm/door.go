@@ -29,8 +29,10 @@ type Options struct {
 	Catalogue func(context.Context) (*servicetag.Catalogue, error)
 	SignIn    *signin.Service
 
+	Access *server.Access // who may do what
+
 	// Authorize judges every request that has a valid token: action is Azure's ("Microsoft.Network/virtualNetworks/write"),
-	// scope an id. nil lets owners do everything and others nothing.
+	// scope an id. nil for the roles of Access.
 	Authorize func(ctx context.Context, caller signin.Caller, action, scope string) error
 
 	Rate Rate // zero for DefaultRate
@@ -46,7 +48,7 @@ type Door struct {
 // New makes a door.
 func New(options Options) *Door {
 	if options.Authorize == nil {
-		options.Authorize = ownersOnly
+		options.Authorize = byRoles(options.Access)
 	}
 	if options.Rate == (Rate{}) {
 		options.Rate = DefaultRate
@@ -122,7 +124,7 @@ func (r *request) answer(w http.ResponseWriter, segments []string) (int, any, er
 	if err := r.checkSubscription(); err != nil {
 		return 0, nil, err
 	}
-	if err := r.door.Authorize(r.Context(), r.caller, route.action(r.Method, at), at.scope()); err != nil {
+	if err := r.door.Authorize(r.Context(), r.caller, route.action(r.Method, at), at.scope()); err != nil && !r.listsWhatIsVisible(route) {
 		return 0, nil, err
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -168,30 +170,18 @@ func (r *request) authenticate() (signin.Caller, error) {
 	if raw == "" || !strings.EqualFold(kind, "Bearer") {
 		return refuse("AuthenticationFailed", "The 'Authorization' header is missing or has no bearer token.")
 	}
-	caller, err := r.door.SignIn.Verify(strings.TrimSpace(raw), []string{r.base})
+	caller, err := r.door.SignIn.Verify(r.Context(), strings.TrimSpace(raw), []string{r.base})
 	switch {
 	case errors.Is(err, signin.ErrUnknown):
 		return signin.Caller{}, &resource.Error{Code: "AuthorizationFailed", Status: http.StatusForbidden, Message: err.Error() + "."}
 	case errors.Is(err, token.ErrInvalid) && strings.Contains(err.Error(), "expired"):
 		return refuse("ExpiredAuthenticationToken", "The access token has expired.")
+	case err != nil && !errors.Is(err, token.ErrInvalid):
+		return signin.Caller{}, err
 	case err != nil:
 		return refuse("InvalidAuthenticationToken", "The access token is not valid for "+r.base+".")
 	}
 	return caller, nil
-}
-
-// ownersOnly is the rule while there are no role assignments.
-func ownersOnly(_ context.Context, caller signin.Caller, action, scope string) error {
-	if caller.Owner {
-		return nil
-	}
-	return Forbidden(caller, action, scope)
-}
-
-// Forbidden is the refusal of a caller that lacks the right (GOV-1).
-func Forbidden(caller signin.Caller, action, scope string) error {
-	return &resource.Error{Code: "AuthorizationFailed", Status: http.StatusForbidden, Message: fmt.Sprintf("The client '%s' with object id '%s' "+
-		"does not have authorization to perform action '%s' over scope '%s' or the scope is invalid.", caller.ClientID, caller.ObjectID, action, scope)}
 }
 
 // checkSubscription refuses what lies in a subscription that is not there.

@@ -64,6 +64,9 @@ func putResource(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	if err := r.authorizeBody(id, body); err != nil {
+		return 0, nil, err
+	}
 	answer, created, err := r.door.API.Put(r.Context(), id, body, r.conditions())
 	if created && strings.EqualFold(id.Type(), resource.TypeStorageAccount) {
 		created = false // clients of Storage take 200 and 202 alone
@@ -78,6 +81,9 @@ func patchResource(r *request) (int, any, error) {
 	}
 	body, err := r.body()
 	if err != nil {
+		return 0, nil, err
+	}
+	if err := r.authorizeBody(id, body); err != nil {
 		return 0, nil, err
 	}
 	answer, err := r.door.API.Patch(r.Context(), id, body, r.conditions())

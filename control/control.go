@@ -28,6 +28,7 @@ type Plane struct {
 	Store    *embedded.Server
 	Cache    *server.Cache
 	API      *api.API
+	Access   *server.Access
 	Compiler *compile.Compiler
 
 	door       atomic.Pointer[Door] // nil before OpenDoor
@@ -58,6 +59,9 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 	}
 	p.API = api.New(opened.Store, p.Cache, resource.Options{FrontAddresses: p.frontAddresses, KnownTag: p.knownTag})
 	if _, err := p.Catalogue(ctx); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	if p.Access, err = p.openAccess(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	p.work.Go(func() {

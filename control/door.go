@@ -16,7 +16,6 @@ import (
 	"postern/api/client"
 	"postern/arm"
 	"postern/certificate"
-	"postern/model"
 	"postern/node"
 	"postern/resource"
 	"postern/signin"
@@ -46,7 +45,7 @@ func (p *Plane) OpenDoor(ctx context.Context, listen string, given *tls.Certific
 	if plain && !loopback(host) {
 		return nil, fmt.Errorf("open the API's door at %q: without TLS it may only be at a loopback address: write https", listen)
 	}
-	service, secret, err := signin.New(ctx, p.Store, model.DefaultSettings.Tenant)
+	service, secret, err := p.openSignIn(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +54,7 @@ func (p *Plane) OpenDoor(ctx context.Context, listen string, given *tls.Certific
 		return nil, fmt.Errorf("open the API's door at %s: %w", address, err)
 	}
 	door := &Door{Secret: secret, signIn: service}
-	door.Tenant, door.ClientID, door.Subscription = service.Tenant(), service.ClientID(), resource.DefaultSubscription
+	door.Tenant, door.ClientID, door.Subscription = service.Tenant(), ownerID(service), resource.DefaultSubscription
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	if host == "" || host == "0.0.0.0" || host == "::" {
 		host = "localhost"
@@ -69,7 +68,7 @@ func (p *Plane) OpenDoor(ctx context.Context, listen string, given *tls.Certific
 		}
 		listener = tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificates, NextProtos: []string{"http/1.1"}})
 	}
-	handler := arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue, SignIn: service, Log: p.log})
+	handler := arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue, SignIn: service, Access: p.Access, Log: p.log})
 	p.serveDoor(listener, handler)
 	p.door.Store(door)
 	return door, nil
@@ -165,7 +164,7 @@ func (p *Plane) answerDoor(w http.ResponseWriter, r *http.Request) {
 	var err error
 	switch {
 	case r.Method == http.MethodPost && r.URL.Path == client.DoorPath+"/secret":
-		answer.Secret, err = door.signIn.NewSecret(r.Context())
+		_, answer.Secret, err = door.signIn.Reset(r.Context(), signin.OwnerName)
 	case r.Method != http.MethodGet || r.URL.Path != client.DoorPath:
 		err = &resource.Error{Code: "NotFound", Status: http.StatusNotFound, Message: "There is nothing at " + r.URL.Path + "."}
 	}

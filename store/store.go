@@ -12,6 +12,7 @@
 //	status/compiled          how far the compiler has come
 //	status/applied/NODE      which revision of its plan a node has applied
 //	secrets/NAME             a secret
+//	documents/KIND/NAME      what no plan depends on: roles and their assignments
 //
 // A revision is always etcd's own. The revision of a cloud is that of the last write of head: transactions that
 // change a cloud compare it, so that writers never overtake each other.
