@@ -262,14 +262,14 @@ func putAssignment(r *request) (int, any, error) {
 		return 0, nil, &resource.Error{Code: "ConditionNotSupported", Status: http.StatusBadRequest, Target: "condition",
 			Message: "Conditions on role assignments are not there in Postern: leave the condition out."}
 	}
-	exists, err := r.door.SignIn.Exists(r.Context(), given.PrincipalID)
+	exists, err := r.door.Principal(r.Context(), given.PrincipalID)
 	if err != nil {
 		return 0, nil, err
 	}
 	if !exists {
 		return 0, nil, &resource.Error{Code: "PrincipalNotFound", Status: http.StatusBadRequest, Target: "principalId",
 			Message: fmt.Sprintf("Principal %.40s does not exist in the directory %s. Check that you have the correct principal ID.",
-				strings.ReplaceAll(given.PrincipalID, "-", ""), r.door.SignIn.Tenant())}
+				strings.ReplaceAll(given.PrincipalID, "-", ""), r.door.Tenant)}
 	}
 	assignment := authorization.Assignment{Name: r.at.names[0], Scope: r.at.on, Role: given.RoleDefinitionID[strings.LastIndexByte(given.RoleDefinitionID, '/')+1:],
 		PrincipalID: given.PrincipalID, PrincipalType: authorization.ServicePrincipal, Stamp: r.stamp()}

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,24 +37,45 @@ func (p *Plane) openAccess(ctx context.Context) (*server.Access, error) {
 	return access, access.Sweep(ctx, cloud)
 }
 
-// openSignIn opens the token service. The principal that a cloud begins with is the owner of its subscription: an
-// assignment like any other.
-func (p *Plane) openSignIn(ctx context.Context) (service *signin.Service, secret string, err error) {
-	service, secret, err = signin.New(ctx, signin.Options{Secrets: p.Store.Store, Tenant: model.DefaultSettings.Tenant, Managed: p.managed})
+// signIn is the plane's token service. It is made when it is first needed, since making keys takes a while.
+type signIn struct {
+	mu      sync.Mutex
+	service *signin.Service
+}
+
+// openSignIn answers the token service.
+func (p *Plane) openSignIn(ctx context.Context) (*signin.Service, error) {
+	p.signIn.mu.Lock()
+	defer p.signIn.mu.Unlock()
+	if p.signIn.service != nil {
+		return p.signIn.service, nil
+	}
+	service, err := signin.New(ctx, signin.Options{Secrets: p.Store.Store, Tenant: model.DefaultSettings.Tenant, Managed: p.managed})
 	if err != nil {
+		return nil, err
+	}
+	p.work.Go(func() { service.Follow(p.ctx) })
+	p.work.Go(func() { p.rotateKeys(service) })
+	p.signIn.service = service
+	return service, nil
+}
+
+// beginSignIn is openSignIn for who can tell a secret to the cloud's owner. The principal that a cloud begins with is made
+// then; that it is the owner of the subscription is an assignment like any other.
+func (p *Plane) beginSignIn(ctx context.Context) (service *signin.Service, secret string, err error) {
+	if service, err = p.openSignIn(ctx); err != nil {
+		return nil, "", err
+	}
+	if secret, err = service.First(ctx); err != nil {
 		return nil, "", err
 	}
 	if owner, ok := service.Owner(); ok && p.Access.Untouched() {
 		now := time.Now().UTC().Truncate(time.Millisecond)
-		if _, _, err := p.Access.PutAssignment(ctx, authorization.Assignment{Name: uuid.NewString(), Scope: "/subscriptions/" + resource.DefaultSubscription,
+		_, _, err = p.Access.PutAssignment(ctx, authorization.Assignment{Name: uuid.NewString(), Scope: "/subscriptions/" + resource.DefaultSubscription,
 			Role: authorization.Owner, PrincipalID: owner.ObjectID, PrincipalType: authorization.ServicePrincipal, Description: "The principal that the cloud began with",
-			Stamp: authorization.Stamp{CreatedOn: now, UpdatedOn: now, CreatedBy: owner.ObjectID, UpdatedBy: owner.ObjectID}}); err != nil {
-			return nil, "", err
-		}
+			Stamp: authorization.Stamp{CreatedOn: now, UpdatedOn: now, CreatedBy: owner.ObjectID, UpdatedBy: owner.ObjectID}})
 	}
-	p.work.Go(func() { service.Follow(p.ctx) })
-	p.work.Go(func() { p.rotateKeys(service) })
-	return service, secret, nil
+	return service, secret, err
 }
 
 // sweepTime bounds how long a change waits until the assignments of what it deleted are removed.
@@ -77,6 +99,14 @@ func (p *Plane) rotateKeys(service *signin.Service) {
 		}
 		timer.Reset(rotateCheck)
 	}
+}
+
+func (p *Plane) principalExists(ctx context.Context, objectID string) (bool, error) {
+	service, err := p.openSignIn(ctx)
+	if err != nil {
+		return false, err
+	}
+	return service.Exists(ctx, objectID)
 }
 
 // managed finds the VM whose identity has an object id.

@@ -18,7 +18,7 @@ var layers = [][]string{
 		"resource/sdktest",
 		"datapath/kernel/bpf", "datapath/userspace/splice"},
 	// What follows from one or two of them.
-	{"translate", "routes", "tableservice", "examples", "store", "api/client", "keyring", "authorization", "activity",
+	{"translate", "routes", "tableservice", "examples", "store", "api/client", "keyring", "authorization",
 		"servicetag/tagtest", "datapath/arbitrary", "datapath/userspace/socks"},
 	// The two pure hearts, resources to plans and packets to verdicts; and who keeps resources and plans.
 	{"compile", "pipeline", "store/embedded", "server", "agent", "signin"},
@@ -26,10 +26,11 @@ var layers = [][]string{
 	{"datapath/kernel", "datapath/userspace", "lab", "gateway", "platform", "api"},
 	// Parts put together: a node, an explanation that asks every judge; its answers; a control plane.
 	{"node", "explain"},
-	{"inspect", "arm"},
+	{"inspect"},
+	{"arm"},
 	{"control"},
-	// A whole cloud on one machine, and what runs on it.
-	{"cloud"},
+	// A whole cloud on one machine, and what runs on it; a control plane for tests.
+	{"cloud", "control/controltest"},
 	{"demo", "bench"},
 	// The command line, and these tests.
 	{"cmd/postern", "house"},

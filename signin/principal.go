@@ -139,7 +139,7 @@ func (s *Service) change(ctx context.Context, build func([]Principal) ([]Princip
 		if err != nil {
 			return nil, err
 		}
-		if list, err = build(list); err != nil {
+		if list, err = build(list); err != nil || list == nil {
 			return nil, err
 		}
 		return json.Marshal(list)

@@ -4,7 +4,6 @@ package signin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -57,29 +56,31 @@ type Service struct {
 	principals []Principal
 }
 
-// New makes the token service of a tenant. The first time it makes keys and the first principal, whose secret it answers;
-// afterwards secret is "".
-func New(ctx context.Context, options Options) (service *Service, secret string, err error) {
+// New makes the token service of a tenant. The first time it makes keys.
+func New(ctx context.Context, options Options) (*Service, error) {
 	s := &Service{tenant: strings.ToLower(options.Tenant), secrets: options.Secrets, now: time.Now, managed: options.Managed}
+	var err error
 	if s.keys, err = keyring.Open(ctx, options.Secrets, keyring.SignIn, s.now()); err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if s.managedKeys, err = keyring.Open(ctx, options.Secrets, keyring.Managed, s.now()); err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	data, err := options.Secrets.ChangeSecret(ctx, principalsSecret, func(before []byte) ([]byte, error) {
-		secret = "" // another process may have made the first principal since the last call
-		if before != nil {
-			return nil, nil
+	return s, s.change(ctx, func(list []Principal) ([]Principal, error) { return list, nil })
+}
+
+// First makes the principal that a cloud begins with, if there has never been one, and answers its secret; "" otherwise.
+func (s *Service) First(ctx context.Context) (secret string, err error) {
+	err = s.change(ctx, func(list []Principal) ([]Principal, error) {
+		secret = "" // another process may have made it since the last call
+		if list == nil {
+			var first Principal
+			first, secret = newPrincipal(OwnerName, s.now())
+			list = []Principal{first}
 		}
-		var first Principal
-		first, secret = newPrincipal(OwnerName, s.now())
-		return json.Marshal([]Principal{first})
+		return list, nil
 	})
-	if err != nil {
-		return nil, "", err
-	}
-	return s, secret, s.takePrincipals(data)
+	return secret, err
 }
 
 // Follow takes over what other processes change, until the context ends.
@@ -125,6 +126,11 @@ type Caller struct {
 	// Owner may do everything whatever its roles: who came by the socket that the cloud's owner alone can connect to.
 	Owner bool
 }
+
+// LocalOwner is who works on the cloud by the socket in its state folder: whoever can open that owns the cloud.
+var LocalOwner = Caller{Name: "local owner", ClientID: localID, ObjectID: localID, Owner: true}
+
+const localID = "00000000-0000-4000-8000-000000000001" // no principal that signs in has it
 
 // ErrUnknown tells that a token is good, but its principal is not there (any more).
 var ErrUnknown = errors.New("the token's principal is not known here")

@@ -41,9 +41,13 @@ var vm = token.Identity{PrincipalID: "11111111-2222-4333-8444-555555555555", Res
 
 func open(t *testing.T, secrets memory) (*Service, string) {
 	t.Helper()
-	service, secret, err := New(t.Context(), Options{Secrets: secrets, Tenant: tenant, Managed: func(_ context.Context, id string) (string, bool, error) {
+	service, err := New(t.Context(), Options{Secrets: secrets, Tenant: tenant, Managed: func(_ context.Context, id string) (string, bool, error) {
 		return vm.ResourceID, id == vm.PrincipalID, nil
 	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := service.First(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
