@@ -14,6 +14,7 @@ import (
 
 	"postern/api"
 	"postern/compile"
+	"postern/explain"
 	"postern/resource"
 	"postern/server"
 	"postern/servicetag"
@@ -33,6 +34,10 @@ type Options struct {
 	// scope an id. nil lets owners do everything and others nothing.
 	Authorize func(ctx context.Context, caller signin.Caller, action, scope string) error
 
+	// Probe opens connections from machines, for connectivityCheck; nil where they are not within reach: then it answers by
+	// the pipeline's verdict alone.
+	Probe Probe
+
 	Rate Rate // zero for DefaultRate
 	Log  *slog.Logger
 }
@@ -41,6 +46,7 @@ type Options struct {
 type Door struct {
 	Options
 	limits *limits
+	newest *explain.Newest
 }
 
 // New makes a door.
@@ -54,7 +60,7 @@ func New(options Options) *Door {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Door{Options: options, limits: newLimits(options.Rate)}
+	return &Door{Options: options, limits: newLimits(options.Rate), newest: &explain.Newest{Compiler: options.Compiler}}
 }
 
 // request is an HTTP request with what the door found out about it.

@@ -13,6 +13,7 @@ import (
 
 	"postern/api"
 	"postern/api/client"
+	"postern/arm"
 	"postern/compile"
 	"postern/inspect"
 	"postern/model"
@@ -31,6 +32,7 @@ type Plane struct {
 	Compiler *compile.Compiler
 
 	door       atomic.Pointer[Door] // nil before OpenDoor
+	probe      arm.Probe
 	catalogues *server.Catalogues
 	log        *slog.Logger
 	ctx        context.Context // of what runs
@@ -42,6 +44,7 @@ type Plane struct {
 type Options struct {
 	Handlers map[string]http.Handler                         // answers at the API's socket, by path
 	Wired    func(ctx context.Context, revision int64) error // see api.API
+	Probe    arm.Probe                                       // see arm.Options
 }
 
 // Start opens the state folder and runs a control plane on it until Close. Beside the API its socket answers questions
@@ -54,7 +57,7 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	p := &Plane{
 		Store: opened, Cache: server.NewCache(opened.Store), Compiler: new(compile.Compiler),
-		catalogues: server.NewCatalogues(opened.Store), log: log, ctx: ctx, stop: stop,
+		catalogues: server.NewCatalogues(opened.Store), log: log, ctx: ctx, stop: stop, probe: options.Probe,
 	}
 	p.API = api.New(opened.Store, p.Cache, resource.Options{FrontAddresses: p.frontAddresses, KnownTag: p.knownTag})
 	if _, err := p.Catalogue(ctx); err != nil {

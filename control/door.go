@@ -69,7 +69,8 @@ func (p *Plane) OpenDoor(ctx context.Context, listen string, given *tls.Certific
 		}
 		listener = tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificates, NextProtos: []string{"http/1.1"}})
 	}
-	handler := arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue, SignIn: service, Log: p.log})
+	handler := arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue, SignIn: service,
+		Probe: p.probe, Log: p.log})
 	p.serveDoor(listener, handler)
 	p.door.Store(door)
 	return door, nil

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"sync"
 
 	"postern/api"
 	"postern/compile"
@@ -33,16 +32,11 @@ type Routes struct {
 // CatalogueSource gives the service-tag catalogue of now: (*server.Catalogues).Current.
 type CatalogueSource func(context.Context) (*servicetag.Catalogue, error)
 
-// inspector remembers the newest cloud compiled, since questions come in bursts.
 type inspector struct {
 	cache     *server.Cache
 	compiler  *compile.Compiler
 	catalogue CatalogueSource
-
-	mu       sync.Mutex // guards what follows
-	cloud    *explain.Cloud
-	cloudOf  *servicetag.Catalogue
-	revision int64
+	newest    *explain.Newest
 }
 
 // New makes a handler of these requests; answers are JSON, errors ARM's {"error": {…}}:
@@ -52,7 +46,7 @@ type inspector struct {
 //
 // NIC is an id or a name. The compiler may be the compile loop's own.
 func New(cache *server.Cache, compiler *compile.Compiler, catalogue CatalogueSource) http.Handler {
-	i := &inspector{cache: cache, compiler: compiler, catalogue: catalogue}
+	i := &inspector{cache, compiler, catalogue, &explain.Newest{Compiler: compiler}}
 	mux := http.NewServeMux()
 	handle := func(path string, answer func(*http.Request) (any, error)) {
 		mux.HandleFunc("GET "+Prefix+path, func(w http.ResponseWriter, r *http.Request) {
@@ -114,17 +108,7 @@ func (i *inspector) compiled(ctx context.Context) (*explain.Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.cloud != nil && i.revision == snapshot.Revision && i.cloudOf == catalogue {
-		return i.cloud, nil
-	}
-	cloud, err := explain.NewCloud(snapshot, catalogue, i.compiler)
-	if err != nil {
-		return nil, err
-	}
-	i.cloud, i.cloudOf, i.revision = cloud, catalogue, snapshot.Revision
-	return cloud, nil
+	return i.newest.Of(snapshot, catalogue)
 }
 
 // refusal turns explain's errors into ARM's.
