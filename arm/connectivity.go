@@ -96,7 +96,7 @@ func checkConnectivity(r *request) (int, any, error) {
 	}
 	told, err := explain.Packet(cloud, explain.Question{From: string(own[0].ID), To: target, Protocol: model.ProtocolTCP})
 	if err != nil {
-		return 0, nil, asRefusal(err)
+		return 0, nil, unjudged(err)
 	}
 	answer := connectivity{Hops: w.hops(told, own[0]), Status: "Disconnected"}
 	if told.Verdict.Allowed {

@@ -116,11 +116,11 @@ func (w *watch) endpoint(machine *model.VirtualMachine, named string, address ne
 
 // cloud is what packets are judged by, at the question's revision.
 func (w *watch) cloud() (*explain.Cloud, error) {
-	return w.request.door.newest.Of(w.snapshot, w.catalogue)
+	return w.request.door.Inspector.At(w.snapshot, w.catalogue)
 }
 
-// asRefusal gives explain's errors ARM's form.
-func asRefusal(err error) error {
+// unjudged gives explain's errors ARM's form.
+func unjudged(err error) error {
 	var uncarried *explain.NotCarriedError
 	var target *explain.TargetError
 	switch {
@@ -178,7 +178,7 @@ func nextHop(r *request) (int, any, error) {
 	}
 	hop, err := explain.FindNextHop(cloud, nic, destination)
 	if err != nil {
-		return 0, nil, asRefusal(err)
+		return 0, nil, unjudged(err)
 	}
 	answer := nextHopAnswer{Type: hop.Type, RouteTable: systemRoute}
 	if hop.Address.IsValid() {
@@ -256,7 +256,7 @@ func verifyFlow(r *request) (int, any, error) {
 	}
 	decided, err := explain.Flow(cloud, flow)
 	if err != nil {
-		return 0, nil, asRefusal(err)
+		return 0, nil, unjudged(err)
 	}
 	answer := flowAnswer{Access: "Deny"}
 	if decided.Allowed {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"postern/agent"
 	"postern/api/client"
+	"postern/arm"
 	"postern/control"
 	"postern/explain"
 	"postern/gateway"
@@ -94,9 +94,9 @@ func Start(ctx context.Context, options Options) (*Cloud, error) {
 	}
 	var err error
 	if c.control, err = control.Start(c.dir, c.log, control.Options{
-		Handlers: map[string]http.Handler{client.ExecPath: http.HandlerFunc(c.answerExec)},
-		Wired:    c.wired,
-		Probe:    c.probe,
+		Routes: []arm.Route{c.execRoute()},
+		Wired:  c.wired,
+		Probe:  c.probe,
 	}); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}

@@ -27,7 +27,7 @@ type EffectiveRule struct {
 // Rules stand in the order of their judging, inbound ones first.
 func (c *Compiler) EffectiveGroups(snapshot *model.Snapshot, catalogue *servicetag.Catalogue, nic *model.NetworkInterface) ([]EffectiveGroup, error) {
 	in := index(snapshot, catalogue)
-	subnet := in.subnets[nic.Subnet.Key()]
+	subnet := in.subnet(nic.Subnet)
 	if subnet == nil {
 		return nil, fmt.Errorf("security groups of NIC %s: its subnet %s is not there", nic.ID, nic.Subnet)
 	}
