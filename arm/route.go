@@ -53,6 +53,8 @@ func init() {
 		"microsoft.storage/storageaccounts/*/listkeys":                          {"POST": {"", listKeys}},
 	}
 	maps.Copy(special, accessRoutes())
+	maps.Copy(special, machineRoutes())
+	maps.Copy(special, watcherRoutes())
 	items = methods{"GET": {"", getResource}, "HEAD": {"", headResource}, "PUT": {"", putResource}, "PATCH": {"", patchResource}, "DELETE": {"", deleteResource}}
 	collections = methods{"GET": {"", listCollection}}
 }

@@ -46,6 +46,7 @@ type Plane struct {
 type Options struct {
 	Routes []arm.Route                                     // answers at the API's doors
 	Wired  func(ctx context.Context, revision int64) error // see api.API
+	Probe  arm.Probe                                       // see arm.Options
 
 	Wait, Bound time.Duration // of writes: see api.API; 0 for its defaults
 }
@@ -84,7 +85,7 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 	}
 	p.handler = arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue,
 		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Access: p.Access, Principal: p.principalExists,
-		Routes: append(p.doorRoutes(), options.Routes...), Log: log})
+		Routes: append(p.doorRoutes(), options.Routes...), Probe: options.Probe, Log: log})
 	listener, err := listenLocally(dir)
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
