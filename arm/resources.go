@@ -3,7 +3,6 @@ package arm
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"postern/api"
 	"postern/resource"
@@ -65,9 +64,7 @@ func putResource(r *request) (int, any, error) {
 		return 0, nil, err
 	}
 	answer, created, err := r.door.API.Put(r.Context(), id, body, r.conditions())
-	if created && strings.EqualFold(id.Type(), resource.TypeStorageAccount) {
-		created = false // clients of Storage take 200 and 202 alone
-	}
+	created = created && !resource.CreatedIsOK(id.Type())
 	return createdOr200(created), answer, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"postern/model"
+	"postern/service/all"
 )
 
 // Cloud is every record at one revision of the store, decoded. It is immutable; a Change makes the next one.
@@ -139,12 +140,13 @@ func (c *Cloud) assemble() *model.Snapshot {
 			s.VirtualMachines = append(s.VirtualMachines, noun.VirtualMachine)
 		case *model.ServiceEndpointPolicy:
 			s.ServiceEndpointPolicies = append(s.ServiceEndpointPolicies, *noun)
-		case *storageAccount:
-			s.StorageAccounts = append(s.StorageAccounts, noun.StorageAccount)
+		case *instance:
+			s.Instances = append(s.Instances, noun.ServiceInstance)
 		}
 	}
-	for i := range s.StorageAccounts {
-		forgetDeleted(&s.StorageAccounts[i].NetworkACLs, live)
+	s.Zones = all.Zones(s.Settings)
+	for i := range s.Instances {
+		forgetDeleted(&s.Instances[i].Rules, live)
 	}
 	sortedBy(s.Nodes, func(n *model.Node) string { return n.Name })
 	return s
@@ -152,11 +154,17 @@ func (c *Cloud) assemble() *model.Snapshot {
 
 // forgetDeleted takes the identity from rules whose subnet is gone (FW-7). Identities are never used again, so a rule
 // that lost its subnet never gets it back.
-func forgetDeleted(acls *model.NetworkACLs, live map[model.Identity]bool) {
-	acls.VirtualNetworkRules = slices.Clone(acls.VirtualNetworkRules)
-	for i := range acls.VirtualNetworkRules {
-		if rule := &acls.VirtualNetworkRules[i]; !live[rule.Identity] {
+func forgetDeleted(rules *model.NetworkRules, live map[model.Identity]bool) {
+	rules.VirtualNetworkRules = slices.Clone(rules.VirtualNetworkRules)
+	for i := range rules.VirtualNetworkRules {
+		if rule := &rules.VirtualNetworkRules[i]; !live[rule.Identity] {
 			rule.Identity = model.IdentityNone
+		}
+	}
+	rules.Filters = slices.Clone(rules.Filters)
+	for i := range rules.Filters {
+		if filter := &rules.Filters[i]; !live[filter.Identity] {
+			filter.Identity = model.IdentityNone
 		}
 	}
 }
