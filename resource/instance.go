@@ -171,9 +171,9 @@ func (a *answer) about(object, properties map[string]any, noun *instance) *servi
 }
 
 // keepApart carries the children that stand apart from a record's body into the one that replaces it.
-func keepApart(id ID, record *Record, object map[string]any) error {
+func (c *Change) keepApart(id ID, record *Record, object map[string]any) error {
 	spec, _, ok := lookup(id.Provider, id.Types)
-	if !ok || !slices.ContainsFunc(spec.children, func(c childSpec) bool { return c.apart }) {
+	if !ok || !slices.ContainsFunc(spec.children, func(child childSpec) bool { return child.apart }) {
 		return nil
 	}
 	for i := range spec.children {
@@ -182,7 +182,7 @@ func keepApart(id ID, record *Record, object map[string]any) error {
 		if _, written := properties[member(properties, child.property)]; written || !child.apart {
 			continue
 		}
-		_, list, err := children(record, child)
+		_, list, err := c.children(record, child)
 		if err != nil {
 			return err
 		}

@@ -37,8 +37,8 @@ func (j *judge) instancesIndex() *instanceIndex {
 	j.instances = &instanceIndex{make(map[string]*instance), make(map[netip.Addr]bool)}
 	for _, s := range all.Services() {
 		for i := range s.Types {
-			for _, r := range j.claimants(s.Types[i].Name) {
-				one := j.after.entries[r.Key()].noun.(*instance)
+			for _, e := range j.claimants(s.Types[i].Name) {
+				one := e.noun.(*instance)
 				for _, name := range namesOf(one) {
 					if j.instances.names[name] == nil {
 						j.instances.names[name] = one

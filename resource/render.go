@@ -22,8 +22,8 @@ func (c *Cloud) Render(id ID, state string) (json.RawMessage, error) {
 
 // render is Render; whole keeps the children that stand apart in the answer about their parent.
 func (c *Cloud) render(id ID, state string, whole bool) (json.RawMessage, error) {
-	e, ok := c.entries[id.Root().Key()]
-	if !ok {
+	e := c.entries.find(id.Root().Key())
+	if e == nil {
 		return nil, NotFound(id)
 	}
 	body, err := e.body.read(e.record)
@@ -62,6 +62,9 @@ type parsedBody struct {
 	object map[string]any // never changed
 	err    error
 }
+
+// set gives the body that its writer has in parsed form.
+func (p *parsedBody) set(object map[string]any) { p.once.Do(func() { p.object = object }) }
 
 func (p *parsedBody) read(r *Record) (map[string]any, error) {
 	p.once.Do(func() { p.object, p.err = readObject(r.Body) })

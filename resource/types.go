@@ -33,6 +33,7 @@ const (
 	TypeVirtualNetwork           = "Microsoft.Network/virtualNetworks"
 	TypePublicIPAddress          = "Microsoft.Network/publicIPAddresses"
 	TypeNatGateway               = "Microsoft.Network/natGateways"
+	TypeNetworkWatcher           = "Microsoft.Network/networkWatchers"
 	TypeStorageAccount           = storage.TypeAccount
 	TypeNetworkInterface         = "Microsoft.Network/networkInterfaces"
 	TypeVirtualMachine           = "Microsoft.Compute/virtualMachines"
@@ -63,6 +64,7 @@ func init() {
 	types = append(types, []typeSpec{
 		{name: TypeNetworkInterface, decode: decodeNetworkInterface},
 		{name: TypeVirtualMachine, decode: decodeVirtualMachine},
+		{name: TypeNetworkWatcher, decode: decodeNetworkWatcher},
 	}...)
 }
 

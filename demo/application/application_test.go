@@ -138,7 +138,7 @@ func (n *network) allow(allowed bool) {
 		ServiceLocator: serviceLocator, Zones: all.Zones(model.DefaultSettings), Addresses: []netip.Addr{front},
 		Instances: []plan.Instance{{Name: account, Address: front, Rules: acls, Service: "storage", Space: "storage", Endpoint: model.Services[0],
 			Ports: []model.ServicePort{{Number: 443, Way: model.WayHTTPS}},
-			ID: "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/" + account}},
+			ID:    "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/" + account}},
 		Subnets: []plan.Subnet{{Identity: identity, ID: subnet, EnabledServices: 1}},
 		Names:   map[string]string{account: front.String()},
 	}}); err != nil {
