@@ -12,7 +12,7 @@ import (
 
 // Exec tells how a program runs as the VM of a NIC. It waits until the VM is there and judged, or the context ends.
 func (c *Cloud) Exec(ctx context.Context, nic string) (client.Exec, error) {
-	found, err := c.nic(ctx, nic)
+	found, err := c.running(ctx, nic)
 	if err != nil {
 		return client.Exec{}, err
 	}
