@@ -3,6 +3,7 @@ package arm_test
 import (
 	"fmt"
 	"strings"
+	"testing"
 )
 
 type conformanceRow struct {
@@ -38,6 +39,17 @@ func (r *conformanceReport) note(name string, how outcome, reasons []string) {
 	}
 	if more := len(reasons) - maxReasons; more > 0 {
 		fmt.Fprintf(b, "  - and %d more\n", more)
+	}
+}
+
+// unused fails for slips that no example needs.
+func (r *conformanceReport) unused(t *testing.T) {
+	for name, list := range slips {
+		for i := range list {
+			if !list[i].used {
+				t.Errorf("%s does not differ in %s: take it out of slips", name, list[i].member)
+			}
+		}
 	}
 }
 
