@@ -1,5 +1,5 @@
-// Package api is the server's door: resources by their ARM ids, over HTTP on a unix socket, and the same operations
-// for callers in the process. An answer to a write means that every node has applied it.
+// Package api is what can be done about the resources of a cloud, by their ARM ids: what package arm does for those who ask
+// over HTTP. An answer to a write means that every node has applied it.
 package api
 
 import (
@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postern/plan"
 	"postern/resource"
 	"postern/server"
 	"postern/store"
@@ -38,8 +39,6 @@ type API struct {
 	// Wired, if set, waits until what no node applies itself is as a revision says: the wires and routes around the nodes.
 	// Set it before the first request.
 	Wired func(ctx context.Context, revision int64) error
-
-	mounted map[string]http.Handler // by prefix: see Mount
 
 	enforced atomic.Int64 // the newest revision known to be applied everywhere
 }
@@ -132,8 +131,8 @@ func (a *API) Get(ctx context.Context, id resource.ID) (json.RawMessage, error) 
 
 // Batch is many writes that hold together or not at all. Deletions come first; the order of the rest does not matter.
 type Batch struct {
-	Resources []resource.Item `json:"-"`
-	Delete    []resource.ID   `json:"-"`
+	Resources []resource.Item
+	Delete    []resource.ID
 }
 
 // Result is the answer to a batch.
@@ -177,6 +176,19 @@ func (a *API) Apply(ctx context.Context, batch Batch) (Result, error) {
 	}
 	return result, nil
 }
+
+// Plan reads the plan of a node and its revision.
+func (a *API) Plan(ctx context.Context, node string) (*plan.Node, int64, error) {
+	update, _, err := a.store.Plan(ctx, node)
+	if err == nil && update.Plan == nil {
+		err = &resource.Error{Code: resource.CodeResourceNotFound, Status: http.StatusNotFound, Target: node,
+			Message: fmt.Sprintf("There is no plan for a node '%s'.", node)}
+	}
+	return update.Plan, update.Revision, err
+}
+
+// Catalogue reads the service-tag catalogue as it was stored; empty for none.
+func (a *API) Catalogue(ctx context.Context) ([]byte, error) { return a.store.Catalogue(ctx) }
 
 // PutCatalogue stores a service-tag catalogue and waits until the nodes have the plans that follow from it.
 func (a *API) PutCatalogue(ctx context.Context, data []byte) error {

@@ -13,7 +13,8 @@ type Report struct {
 	Rows []Row `json:"rows"`
 }
 
-// Row is one comparison: medians of both sides, and the ratio of each pair's two.
+// Row is one comparison: medians of both sides, and the ratio of each pair's two. A row without a counterpart has theirs 0
+// and ratio 0: its target bounds ours itself, 0 for no bound, and min and max are of ours.
 type Row struct {
 	ID      string  `json:"id"`
 	Ours    float64 `json:"ours"`   // median
@@ -22,7 +23,7 @@ type Row struct {
 	Ratio   float64 `json:"ratio"` // median over the pairs of ours / theirs
 	Min     float64 `json:"min"`   // least ratio of a pair
 	Max     float64 `json:"max"`   // greatest ratio of a pair
-	Runs    int     `json:"runs"`  // pairs
+	Runs    int     `json:"runs"`  // pairs; without a counterpart, measurements
 	Target  float64 `json:"target"`
 	AtMost  bool    `json:"atMost,omitempty"` // the ratio shall be at most the target; otherwise at least
 	Pass    bool    `json:"pass"`
@@ -55,6 +56,16 @@ func (r Report) WriteTable(out io.Writer) error {
 		}
 		if row.Skipped != "" {
 			fmt.Fprintf(table, "%s\t-\t-\t%s\t-\t-\t%s %.2f\tskipped: %s\n", row.ID, row.Unit, sign, row.Target, row.Skipped)
+			continue
+		}
+		if row.Theirs == 0 {
+			target := "-"
+			if row.Target == 0 {
+				result = "-"
+			} else {
+				target = sign + " " + figure(row.Target)
+			}
+			fmt.Fprintf(table, "%s\t%s\t-\t%s\t-\t%s–%s\t%s\t%s\n", row.ID, figure(row.Ours), row.Unit, figure(row.Min), figure(row.Max), target, result)
 			continue
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.3f\t%.3f–%.3f\t%s %.2f\t%s\n", row.ID, figure(row.Ours), figure(row.Theirs),

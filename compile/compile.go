@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 
 	"postern/model"
@@ -32,6 +33,9 @@ func (c *Compiler) Compile(snapshot *model.Snapshot, catalogue *servicetag.Catal
 	}
 	carried := map[string][]nic{}
 	for _, nic := range in.nics {
+		if in.stopped(nic) {
+			continue
+		}
 		carried[nic.Node] = append(carried[nic.Node], nic)
 	}
 	directories := in.directories()
@@ -82,11 +86,15 @@ func (c *Compiler) region(location model.Location, catalogue *servicetag.Catalog
 func (c *Compiler) Effective(snapshot *model.Snapshot, catalogue *servicetag.Catalogue, nic *model.NetworkInterface) (*routes.Table, error) {
 	in := index(snapshot, catalogue)
 	in.region = func(location model.Location) (*routes.Region, error) { return c.region(location, catalogue) }
-	subnet := in.subnets[nic.Subnet.Key()]
+	subnet := in.subnet(nic.Subnet)
 	if subnet == nil {
 		return nil, fmt.Errorf("routes of NIC %s: its subnet %s is not there", nic.ID, nic.Subnet)
 	}
-	return in.routes(subnet)
+	way, err := in.way(subnet)
+	if err != nil {
+		return nil, err
+	}
+	return way.table, nil
 }
 
 // indexed is a snapshot with everything found by its key.
@@ -96,7 +104,9 @@ type indexed struct {
 	region    func(model.Location) (*routes.Region, error)
 
 	vnets    map[string]*model.VirtualNetwork
-	subnets  map[string]*subnet
+	subnets  map[string]map[string]*subnet // by VNet and by subnet, of the VNets that have NICs
+	occupied []*subnet                     // those with NICs, by Identity: packets come from no others
+	ways     map[wayKey]*way
 	tables   map[string]*model.RouteTable
 	groups   map[string]*model.NetworkSecurityGroup
 	publics  map[string]*model.PublicIPAddress
@@ -111,11 +121,9 @@ type indexed struct {
 // subnet is a subnet with what its NICs share.
 type subnet struct {
 	*model.Subnet
-	vnet  *model.VirtualNetwork
-	table *routes.Table
+	*way // nil before addSubnets
+	vnet *model.VirtualNetwork
 
-	routes     []plan.Route
-	routesRef  plan.Ref
 	addresses  []netip.Addr // of the accounts that its policies let it reach
 	policyRef  plan.Ref
 	restricted bool
@@ -143,7 +151,8 @@ func index(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) *indexed {
 		groups:   byKey(snapshot.NetworkSecurityGroups, func(g *model.NetworkSecurityGroup) model.ResourceID { return g.ID }),
 		publics:  byKey(snapshot.PublicIPAddresses, func(p *model.PublicIPAddress) model.ResourceID { return p.ID }),
 		policies: byKey(snapshot.ServiceEndpointPolicies, func(p *model.ServiceEndpointPolicy) model.ResourceID { return p.ID }),
-		subnets:  map[string]*subnet{},
+		subnets:  map[string]map[string]*subnet{},
+		ways:     map[wayKey]*way{},
 		machines: map[string]*model.VirtualMachine{},
 		asgs:     map[string][]nic{},
 		locators: make(map[string]model.Locator, len(snapshot.Nodes)),
@@ -152,19 +161,13 @@ func index(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) *indexed {
 	for _, node := range snapshot.Nodes {
 		in.locators[node.Name] = node.Locator
 	}
-	for i := range snapshot.VirtualNetworks {
-		vnet := &snapshot.VirtualNetworks[i]
-		for j := range vnet.Subnets {
-			in.subnets[vnet.Subnets[j].ID.Key()] = &subnet{Subnet: &vnet.Subnets[j], vnet: vnet}
-		}
-	}
 	for i := range snapshot.VirtualMachines {
 		for _, nic := range snapshot.VirtualMachines[i].NetworkInterfaces {
 			in.machines[nic.Key()] = &snapshot.VirtualMachines[i]
 		}
 	}
 	for i := range snapshot.NetworkInterfaces {
-		entry := nic{&snapshot.NetworkInterfaces[i], in.subnets[snapshot.NetworkInterfaces[i].Subnet.Key()]}
+		entry := nic{&snapshot.NetworkInterfaces[i], in.subnet(snapshot.NetworkInterfaces[i].Subnet)}
 		in.nics = append(in.nics, entry)
 		for _, group := range entry.ASGs {
 			in.asgs[group.Key()] = append(in.asgs[group.Key()], entry)
@@ -174,35 +177,77 @@ func index(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) *indexed {
 	return in
 }
 
-// addSubnets works out every subnet's routes: once, for all the nodes that have NICs in it.
-func (in *indexed) addSubnets() error {
-	for i := range in.VirtualNetworks {
-		vnet := &in.VirtualNetworks[i]
-		for j := range vnet.Subnets {
-			subnet := in.subnets[vnet.Subnets[j].ID.Key()]
-			table, err := in.routes(subnet)
-			if err != nil {
-				return err
-			}
-			subnet.table, subnet.routes = table, table.Winners()
-			subnet.routesRef = refOf("routes", subnet.routes)
-			if subnet.addresses, subnet.restricted = in.policyAddresses(subnet); subnet.restricted {
-				subnet.policyRef = refOf("policy", subnet.addresses)
+// stopped tells whether a NIC's VM does not run. No host carries such a NIC, and no directory leads to it.
+func (in *indexed) stopped(nic nic) bool {
+	vm := in.machines[nic.ID.Key()]
+	return vm != nil && vm.Stopped
+}
+
+// subnet finds a subnet, nil for none. The subnets of a VNet are sorted by their keys when the first of them is asked for.
+func (in *indexed) subnet(id model.ResourceID) *subnet {
+	key := id.Parent().Key()
+	list, ok := in.subnets[key]
+	if !ok {
+		if vnet := in.vnets[key]; vnet != nil {
+			list = make(map[string]*subnet, len(vnet.Subnets))
+			for i := range vnet.Subnets {
+				list[vnet.Subnets[i].ID.Key()] = &subnet{Subnet: &vnet.Subnets[i], vnet: vnet}
 			}
 		}
+		in.subnets[key] = list
 	}
+	return list[id.Key()]
+}
+
+// addSubnets works out what the NICs of a subnet share, once for all of them.
+func (in *indexed) addSubnets() (err error) {
+	for _, nic := range in.nics {
+		subnet := nic.subnet
+		if subnet == nil || subnet.way != nil {
+			continue
+		}
+		if subnet.way, err = in.way(subnet); err != nil {
+			return err
+		}
+		if subnet.addresses, subnet.restricted = in.policyAddresses(subnet); subnet.restricted {
+			subnet.policyRef = refOf("policy", subnet.addresses)
+		}
+		in.occupied = append(in.occupied, subnet)
+	}
+	slices.SortFunc(in.occupied, func(a, b *subnet) int { return cmp.Compare(a.Identity, b.Identity) })
 	return nil
 }
 
-func (in *indexed) routes(subnet *subnet) (*routes.Table, error) {
+// way is where the packets of a subnet can go.
+type way struct {
+	table     *routes.Table
+	routes    []plan.Route
+	routesRef plan.Ref
+}
+
+// wayKey is all that the ways of a VNet's subnets differ by: many subnets share one.
+type wayKey struct {
+	vnet      *model.VirtualNetwork
+	table     *model.RouteTable
+	endpoints string
+}
+
+func (in *indexed) way(subnet *subnet) (*way, error) {
+	key := wayKey{subnet.vnet, in.tables[subnet.RouteTable.Key()], strings.Join(subnet.ServiceEndpoints, ",")}
+	if made := in.ways[key]; made != nil {
+		return made, nil
+	}
 	region, err := in.region(subnet.vnet.Location)
 	if err != nil {
 		return nil, err
 	}
-	return routes.New(routes.Input{
-		VirtualNetwork: subnet.vnet, Subnet: subnet.Subnet, RouteTable: in.tables[subnet.RouteTable.Key()],
+	table := routes.New(routes.Input{
+		VirtualNetwork: subnet.vnet, Subnet: subnet.Subnet, RouteTable: key.table,
 		Peers: in.peers(subnet.vnet), Region: region, DocumentedRoutes: in.Settings.DocumentedRoutes,
-	}), nil
+	})
+	made := &way{table, table.Winners(), refOf("routes", table.Winners())}
+	in.ways[key] = made
+	return made, nil
 }
 
 func (in *indexed) peers(vnet *model.VirtualNetwork) []*model.VirtualNetwork {

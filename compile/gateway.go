@@ -10,7 +10,7 @@ import (
 	"postern/plan"
 )
 
-// gateway is the plan of one gateway: the instances of its region, and whose every identity is.
+// gateway is the plan of one gateway: the instances of its region, and whose every identity is that packets can come with.
 func (in *indexed) gateway(node *model.Node) *plan.Gateway {
 	out := &plan.Gateway{
 		ServiceLocator: node.ServiceLocator, PlatformLocator: node.PlatformLocator,
@@ -29,19 +29,19 @@ func (in *indexed) gateway(node *model.Node) *plan.Gateway {
 			PublicNetworkAccess: account.PublicNetworkAccess, NetworkACLs: account.NetworkACLs,
 		})
 	}
-	for i := range in.VirtualNetworks {
-		vnet := &in.VirtualNetworks[i]
-		out.VirtualNetworks = append(out.VirtualNetworks, plan.VirtualNetwork{ID: vnet.ID, DNSServers: vnet.DNSServers})
-		for j := range vnet.Subnets {
-			subnet := in.subnets[vnet.Subnets[j].ID.Key()]
-			entry := plan.Subnet{
-				Identity: subnet.Identity, ID: subnet.ID, VNet: vnet.ID, EnabledServices: subnet.table.EnabledServices(),
-			}
-			if keys, restricted := in.policyKeys(subnet); restricted {
-				entry.Policy = share(out.Policies, "policy", keys)
-			}
-			out.Subnets = append(out.Subnets, entry)
+	named := map[*model.VirtualNetwork]bool{}
+	for _, subnet := range in.occupied {
+		if !named[subnet.vnet] {
+			named[subnet.vnet] = true
+			out.VirtualNetworks = append(out.VirtualNetworks, plan.VirtualNetwork{ID: subnet.vnet.ID, DNSServers: subnet.vnet.DNSServers})
 		}
+		entry := plan.Subnet{
+			Identity: subnet.Identity, ID: subnet.ID, VNet: subnet.vnet.ID, EnabledServices: subnet.table.EnabledServices(),
+		}
+		if keys, restricted := in.policyKeys(subnet); restricted {
+			entry.Policy = share(out.Policies, "policy", keys)
+		}
+		out.Subnets = append(out.Subnets, entry)
 	}
 	for _, nic := range in.nics {
 		subnet := nic.subnet
@@ -56,7 +56,6 @@ func (in *indexed) gateway(node *model.Node) *plan.Gateway {
 	}
 	slices.SortFunc(out.Addresses, netip.Addr.Compare)
 	slices.SortFunc(out.Accounts, func(a, b plan.Account) int { return cmp.Compare(a.ID.Key(), b.ID.Key()) })
-	slices.SortFunc(out.Subnets, func(a, b plan.Subnet) int { return cmp.Compare(a.Identity, b.Identity) })
 	slices.SortFunc(out.VirtualNetworks, func(a, b plan.VirtualNetwork) int { return cmp.Compare(a.ID.Key(), b.ID.Key()) })
 	return out
 }

@@ -26,10 +26,11 @@ var layers = [][]string{
 	{"datapath/kernel", "datapath/userspace", "lab", "gateway", "platform", "api"},
 	// Parts put together: a node, an explanation that asks every judge; its answers; a control plane.
 	{"node", "explain"},
-	{"inspect", "arm"},
+	{"inspect"},
+	{"arm"},
 	{"control"},
-	// A whole cloud on one machine, and what runs on it.
-	{"cloud"},
+	// A whole cloud on one machine, and what runs on it; a control plane for tests.
+	{"cloud", "control/controltest"},
 	{"demo", "bench"},
 	// The command line, and these tests.
 	{"cmd/postern", "house"},

@@ -33,7 +33,8 @@ type Account struct {
 	NetworkACLs         model.NetworkACLs `json:"networkAcls"`
 }
 
-// Subnet says whose an identity is. A subnet that is gone is not here, so its identity is unknown, and denied (FW-3).
+// Subnet says whose an identity is. A subnet that is gone, or has no NIC, is not here, so its identity is unknown, and
+// denied (FW-3).
 type Subnet struct {
 	Identity        model.Identity   `json:"identity"`
 	ID              model.ResourceID `json:"id"`

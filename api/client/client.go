@@ -19,8 +19,11 @@ import (
 	"postern/resource"
 )
 
-// socketName is api.SocketName; this package does not import the server's side.
-const socketName = "api.sock"
+// SocketName is the API's socket in the state folder.
+const SocketName = "api.sock"
+
+// version is the api-version of all requests.
+const version = "2025-09-01"
 
 // Client is a connection to the server of one state folder. It is safe for concurrent use.
 type Client struct {
@@ -32,7 +35,7 @@ type Client struct {
 func New(dir string) *Client {
 	var dialer net.Dialer
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return dialer.DialContext(ctx, "unix", filepath.Join(dir, socketName))
+		return dialer.DialContext(ctx, "unix", filepath.Join(dir, SocketName))
 	}}
 	return &Client{dir, &http.Client{Transport: transport}}
 }
@@ -44,8 +47,12 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 var ErrNoServer = errors.New("no server runs there: start one with postern up, or name the folder by --dir or POSTERN_DIR")
 
 // do sends a request and reads the whole answer. An answer with an error becomes a *resource.Error.
-func (c *Client) do(ctx context.Context, method, path string, body []byte) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://postern"+path, bytes.NewReader(body))
+func (c *Client) do(ctx context.Context, method, path string, query url.Values, body []byte) ([]byte, error) {
+	if query == nil {
+		query = url.Values{}
+	}
+	query.Set("api-version", version)
+	request, err := http.NewRequestWithContext(ctx, method, "http://postern"+path+"?"+query.Encode(), bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("ask the server: %w", err)
 	}
@@ -78,23 +85,23 @@ func path(id resource.ID) string { return (&url.URL{Path: id.String()}).EscapedP
 
 // Put creates or replaces a resource and answers it as it stands when every node has applied it.
 func (c *Client) Put(ctx context.Context, id resource.ID, body json.RawMessage) (json.RawMessage, error) {
-	return c.do(ctx, http.MethodPut, path(id), body)
+	return c.do(ctx, http.MethodPut, path(id), nil, body)
 }
 
 // Get reads a resource.
 func (c *Client) Get(ctx context.Context, id resource.ID) (json.RawMessage, error) {
-	return c.do(ctx, http.MethodGet, path(id), nil)
+	return c.do(ctx, http.MethodGet, path(id), nil, nil)
 }
 
 // Delete removes a resource; what is not there is no error.
 func (c *Client) Delete(ctx context.Context, id resource.ID) error {
-	_, err := c.do(ctx, http.MethodDelete, path(id), nil)
+	_, err := c.do(ctx, http.MethodDelete, path(id), nil, nil)
 	return err
 }
 
 // List reads the resources of a full type, or all for "".
 func (c *Client) List(ctx context.Context, typ string) ([]json.RawMessage, error) {
-	data, err := c.do(ctx, http.MethodGet, "/postern/resources?"+url.Values{"type": {typ}}.Encode(), nil)
+	data, err := c.do(ctx, http.MethodGet, "/postern/resources", url.Values{"type": {typ}}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +135,7 @@ func (c *Client) Apply(ctx context.Context, items []resource.Item, deletes []res
 	if err != nil {
 		return 0, fmt.Errorf("write the batch: %w", err)
 	}
-	data, err := c.do(ctx, http.MethodPost, "/postern/apply", body)
+	data, err := c.do(ctx, http.MethodPost, "/postern/apply", nil, body)
 	if err != nil {
 		return 0, err
 	}
@@ -143,7 +150,7 @@ func (c *Client) Apply(ctx context.Context, items []resource.Item, deletes []res
 
 // Plan reads the plan of a node and its revision.
 func (c *Client) Plan(ctx context.Context, node string) (*plan.Node, int64, error) {
-	data, err := c.do(ctx, http.MethodGet, "/postern/plans/"+url.PathEscape(node), nil)
+	data, err := c.do(ctx, http.MethodGet, "/postern/plans/"+url.PathEscape(node), nil, nil)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -159,25 +166,25 @@ func (c *Client) Plan(ctx context.Context, node string) (*plan.Node, int64, erro
 
 // Catalogue reads the service-tag catalogue as it was stored; empty for none.
 func (c *Client) Catalogue(ctx context.Context) ([]byte, error) {
-	return c.do(ctx, http.MethodGet, "/postern/catalogue", nil)
+	return c.do(ctx, http.MethodGet, "/postern/catalogue", nil, nil)
 }
 
 // PutCatalogue stores a service-tag catalogue and returns when every node has the plans that follow from it.
 func (c *Client) PutCatalogue(ctx context.Context, data []byte) error {
-	_, err := c.do(ctx, http.MethodPut, "/postern/catalogue", data)
+	_, err := c.do(ctx, http.MethodPut, "/postern/catalogue", nil, data)
 	return err
 }
 
 // Routes reads the effective routes of a NIC, given by its id or name, as JSON: package inspect has the form.
 func (c *Client) Routes(ctx context.Context, nic string) ([]byte, error) {
-	return c.do(ctx, http.MethodGet, "/postern/inspect/routes?"+url.Values{"nic": {nic}}.Encode(), nil)
+	return c.do(ctx, http.MethodGet, "/postern/inspect/routes", url.Values{"nic": {nic}}, nil)
 }
 
 // Explain asks what becomes of the first packet of a connection from a NIC to host:port, by protocol "tcp" or "udp", and
 // answers JSON: explain.Explanation is the form.
 func (c *Client) Explain(ctx context.Context, from, to, protocol string) ([]byte, error) {
 	query := url.Values{"from": {from}, "to": {to}, "protocol": {protocol}}
-	return c.do(ctx, http.MethodGet, "/postern/inspect/explain?"+query.Encode(), nil)
+	return c.do(ctx, http.MethodGet, "/postern/inspect/explain", query, nil)
 }
 
 // ExecPath is where a running cloud tells how a program runs as a VM; the query's nic names the NIC.
@@ -192,7 +199,7 @@ type Exec struct {
 
 // Exec asks how a program runs as the VM of a NIC, given by its name or id.
 func (c *Client) Exec(ctx context.Context, nic string) (Exec, error) {
-	answer, err := c.do(ctx, http.MethodGet, ExecPath+"?nic="+url.QueryEscape(nic), nil)
+	answer, err := c.do(ctx, http.MethodGet, ExecPath, url.Values{"nic": {nic}}, nil)
 	if err != nil {
 		return Exec{}, err
 	}

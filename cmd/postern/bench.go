@@ -10,7 +10,7 @@ import (
 )
 
 func newBench(a *app) *cobra.Command {
-	return newGroup("bench", "Measure beside the rivals, in one run", newBenchPath(a))
+	return newGroup("bench", "Measure beside the rivals, in one run", newBenchPath(a), newBenchAPI(a))
 }
 
 func newBenchPath(a *app) *cobra.Command {
@@ -34,17 +34,22 @@ func newBenchPath(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		write := report.WriteTable
-		if *output == asJSON {
-			write = report.WriteJSON
-		}
-		if err := write(a.stdout); err != nil {
-			return err
-		}
-		if !report.Pass() {
-			return errDenied
-		}
-		return nil
+		return a.report(report, *output)
 	}
 	return command
+}
+
+// report writes what a benchmark found. Promises that were not kept make it a denial.
+func (a *app) report(report bench.Report, as format) error {
+	write := report.WriteTable
+	if as == asJSON {
+		write = report.WriteJSON
+	}
+	if err := write(a.stdout); err != nil {
+		return err
+	}
+	if !report.Pass() {
+		return errDenied
+	}
+	return nil
 }
