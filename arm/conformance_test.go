@@ -86,6 +86,7 @@ func TestConformance(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", example.Name, err)
 			}
+			t.Logf("%d %s %s", how, example.Name, reasons)
 			row.counts[how]++
 			report.note(strings.TrimPrefix(example.Name, "Example"), how, reasons)
 		}

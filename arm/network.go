@@ -140,6 +140,11 @@ func taken(snapshot *model.Snapshot, subnet *model.Subnet) map[netip.Addr]bool {
 	for i := range snapshot.NetworkInterfaces {
 		if nic := &snapshot.NetworkInterfaces[i]; nic.Subnet.Is(subnet.ID) {
 			addresses[nic.IPv4] = true
+			for _, block := range nic.Secondary {
+				for address := block.Addr(); block.Contains(address); address = address.Next() {
+					addresses[address] = true
+				}
+			}
 		}
 	}
 	return addresses

@@ -9,7 +9,7 @@ type links struct {
 	interfaces     map[string][]string // of an NSG: ids of NICs
 	configurations map[string][]string // of a subnet, a public IP: ids of ipConfigurations
 	machine        map[string]*virtualMachine
-	natGateway     map[string]string // of a public IP
+	natGateway     map[string]string // of a public IP, of a VNet
 }
 
 // linked reads every noun once.
@@ -35,8 +35,10 @@ func (c *Cloud) linked() *links {
 			}
 		case *networkInterface:
 			add(x.interfaces, noun.NetworkSecurityGroup, noun.ID)
-			add(x.configurations, noun.Subnet, noun.configuration)
-			add(x.configurations, noun.PublicIPAddress, noun.configuration)
+			for _, one := range noun.configurations {
+				add(x.configurations, one.subnet, one.id)
+				add(x.configurations, one.public, one.id)
+			}
 		case *virtualMachine:
 			for _, nic := range noun.NetworkInterfaces {
 				x.machine[nic.Key()] = noun
@@ -44,6 +46,9 @@ func (c *Cloud) linked() *links {
 		case *natGateway:
 			for _, public := range noun.publicAddresses {
 				x.natGateway[public.Key()] = string(noun.id)
+			}
+			if noun.source != "" {
+				x.natGateway[noun.source.Key()] = string(noun.id)
 			}
 		}
 	}

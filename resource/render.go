@@ -85,7 +85,7 @@ func (a *answer) resource(object map[string]any) {
 	}
 	switch noun := a.entry.noun.(type) {
 	case *model.VirtualNetwork:
-		a.virtualNetwork(properties)
+		a.virtualNetwork(properties, noun)
 	case *model.RouteTable:
 		a.routeTable(properties, noun)
 	case *model.NetworkSecurityGroup:
