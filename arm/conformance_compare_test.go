@@ -90,23 +90,20 @@ func among(want, have []any) []any {
 	return list
 }
 
-// called is the name of an element, in lower case: a resource's, or that of a usage.
+// called is what an element is known by, in lower case: the last name of its id, or else its name.
 func called(value any) string {
 	object, _ := value.(map[string]any)
-	switch name := object["name"].(type) {
-	case string:
-		return strings.ToLower(name)
-	case map[string]any:
-		id, _ := object["id"].(string) // usages of one VNet have one name and differ by their subnets
-		return strings.ToLower(fmt.Sprint(name["value"], " ", id[strings.LastIndex(id, "/")+1:]))
+	name, _ := object["name"].(string)
+	if id, _ := object["id"].(string); strings.Contains(id, "/providers/") {
+		name = id[strings.LastIndex(id, "/")+1:]
 	}
-	return ""
+	return strings.ToLower(name)
 }
 
 func equal(name string, want, have any) bool {
 	a, isText := want.(string)
 	b, alsoText := have.(string)
-	if isText && alsoText && name == "type" {
+	if isText && alsoText && (name == "type" || name == "name") {
 		return strings.EqualFold(a, b)
 	}
 	if isText && alsoText && name == "location" {
