@@ -97,7 +97,7 @@ func (r *request) snapshot(ctx context.Context) (*model.Snapshot, error) {
 type availability struct {
 	Available bool         `json:"available"`
 	Addresses []netip.Addr `json:"availableIPAddresses"`
-	Reserved  bool         `json:"isIPAddressReserved"`
+	Reserved  bool         `json:"isPlatformReserved"`
 }
 
 // suggestions is how many free addresses an answer about a taken one names.

@@ -65,7 +65,7 @@ func (p *parsedBody) read(r *Record) (map[string]any, error) {
 func (a *answer) resource(object map[string]any) {
 	record := a.entry.record
 	object["id"], object["name"], object["type"] = record.ID, model.ResourceID(record.ID).Name(), record.Type
-	if name, ok := models[record.Type]; !ok || schema.Azure().Has(name, "etag") {
+	if name, ok := models[record.Type]; record.Type != TypeResourceGroup && (!ok || schema.Azure().Has(name, "etag")) {
 		object["etag"] = a.etag
 	}
 	properties := objectIn(object, "properties")
