@@ -55,7 +55,7 @@ func TestSecondaryAddresses(t *testing.T) {
 	if have := strings.Join(addresses(cloud), " "); have != want {
 		t.Errorf("addresses %s, want %s", have, want)
 	}
-	nic := &cloud.entries[mustID(t, "networkInterfaces/nic").Key()].noun.(*networkInterface).NetworkInterface
+	nic := &cloud.entries.find(mustID(t, "networkInterfaces/nic").Key()).noun.(*networkInterface).NetworkInterface
 	if nic.IPv4 != netip.MustParseAddr("10.13.76.4") || len(nic.Secondary) != 3 {
 		t.Errorf("noun %v %v", nic.IPv4, nic.Secondary)
 	}
@@ -80,7 +80,7 @@ func TestSecondaryAddresses(t *testing.T) {
 		if have := strings.Join(addresses(read), " "); have != want {
 			t.Errorf("addresses %s, want %s", have, want)
 		}
-		if err := Check(read, read.entries[mustID(t, "networkInterfaces/nic").Key()].record); err != nil {
+		if err := Check(read, read.entries.find(mustID(t, "networkInterfaces/nic").Key()).record); err != nil {
 			t.Error(err)
 		}
 	})

@@ -1,7 +1,6 @@
 package resource
 
 import (
-	"slices"
 	"strings"
 
 	"postern/model"
@@ -25,13 +24,6 @@ const (
 	maxPolicyResources = 200
 	maxSubnetPolicies  = 100
 )
-
-// serviceAliases stand for the accounts that services of Azure's use for themselves (SEP-5): all of them, and those of one.
-var serviceAliases = []string{"/services/Azure", "/services/Azure/Batch", "/services/Azure/Databricks", "/services/Azure/DataFactory",
-	"/services/Azure/HDInsight", "/services/Azure/MachineLearning", "/services/Azure/ManagedInstance", "/services/Azure/WebPI"}
-
-// ServiceAliases lists the aliases that a definition of service Global may have (SEP-5).
-func ServiceAliases() []string { return slices.Clone(serviceAliases) }
 
 func decodeServiceEndpointPolicy(r *Record) (any, error) {
 	var body policyBody
@@ -75,8 +67,8 @@ func decodeDefinition(body *child[policyDefinitionProperties], at string) (model
 	for i, text := range p.ServiceResources {
 		if !policyScope(text, definition.Service == "Global") {
 			return definition, refuse("ServiceEndpointPolicyDefinitionResourcesInvalid", index(at+".serviceResources", i),
-				"'%s' is not the id of a subscription, a resource group or an account, nor, with service Global, one of the aliases "+
-					"%s.", text, strings.Join(serviceAliases, ", "))
+				"'%s' is not the id of a subscription, a resource group or an account, nor, with service Global, one of the aliases %s.",
+				text, strings.Join(ServiceAliases, ", "))
 		}
 	}
 	definition.ServiceResources = p.ServiceResources
@@ -86,10 +78,10 @@ func decodeDefinition(body *child[policyDefinitionProperties], at string) (model
 // policyScope tells whether text is something that a definition may list (SEP-3, SEP-5). An account may be one of
 // another cloud's, so its type is not looked up.
 func policyScope(text string, global bool) bool {
-	if global {
-		return slices.ContainsFunc(serviceAliases, func(alias string) bool { return strings.EqualFold(alias, text) })
-	}
 	segments := strings.Split(text, "/")
+	if global {
+		return isServiceAlias(text)
+	}
 	if len(segments) < 3 || segments[0] != "" || !strings.EqualFold(segments[1], "subscriptions") || !validName(segments[2]) {
 		return false
 	}
