@@ -25,6 +25,7 @@ type clients struct {
 	network   *armnetwork.ClientFactory
 	storage   *armstorage.ClientFactory
 	resources *armresources.ClientFactory
+	strict    *strict // every answer that they get goes through it
 }
 
 func (f *fixture) options() azcore.ClientOptions {
@@ -65,6 +66,8 @@ func signInSDK(t *testing.T, f *fixture) *clients {
 	c := &clients{fixture: f}
 	credential := f.credential(t, f.door.Tenant, f.door.Secret)
 	options := &azarm.ClientOptions{ClientOptions: f.options()}
+	c.strict = newStrict(t, f.client)
+	options.Transport = c.strict
 	var err error
 	if c.network, err = armnetwork.NewClientFactory(f.door.Subscription, credential, options); err != nil {
 		t.Fatal(err)
