@@ -244,22 +244,3 @@ func (c *clients) whatIf(t *testing.T, group string, deployment armresources.Dep
 	}
 	return answer.Properties.Changes
 }
-
-// TestAzDeployments deploys templates with az, from testdata/az-deployments.txt.
-func TestAzDeployments(t *testing.T) {
-	a := startAz(t)
-	templates, err := filepath.Glob(filepath.Join("testdata", "templates", "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range templates {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(a.home, filepath.Base(name)), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("%d commands of az", a.script(t, "az-deployments.txt"))
-}

@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	pathpkg "path"
 	"strings"
-	"time"
 
 	"postern/resource"
 	"postern/signin"
@@ -42,10 +41,17 @@ func (d *Door) inner(ctx context.Context, caller signin.Caller, method, path, ve
 	return r, found, d.Authorize(ctx, caller, found.action(method, at), at.scope())
 }
 
-// allow refuses what do would refuse by the path, the version or the caller's rights.
-func (d *Door) allow(ctx context.Context, caller signin.Caller, method, path, version string) error {
-	_, _, err := d.inner(ctx, caller, method, path, version, nil)
-	return err
+// allow refuses what do would refuse by the path, the version or the caller's rights, those to what the body refers to too.
+func (d *Door) allow(ctx context.Context, caller signin.Caller, method, path, version string, body []byte) error {
+	r, _, err := d.inner(ctx, caller, method, path, version, nil)
+	if err != nil || body == nil {
+		return err
+	}
+	id, err := resource.ParseID(path)
+	if err != nil {
+		return nil // a type that refers to nothing
+	}
+	return r.authorizeBody(id, body)
 }
 
 // do answers a request of this process's own in the name of a caller, as if the caller had sent it, and waits for its end.
@@ -62,50 +68,15 @@ func (d *Door) do(ctx context.Context, caller signin.Caller, method, path, versi
 	if err != nil {
 		return 0, nil, err
 	}
+	// The write may go on: its operation is one of this process's own.
 	if operation := r.header.Get("Azure-AsyncOperation"); operation != "" {
-		if err := d.await(ctx, caller, operation, version); err != nil {
+		address, err := url.Parse(operation)
+		if err != nil {
+			return 0, nil, fmt.Errorf("follow an operation: %w", err)
+		}
+		if err := d.API.Await(ctx, d.API.Operation(pathpkg.Base(address.Path))); err != nil {
 			return 0, nil, err
 		}
 	}
 	return status, data, nil
 }
-
-// await follows an operation to its end.
-func (d *Door) await(ctx context.Context, caller signin.Caller, operation, version string) error {
-	address, err := url.Parse(operation)
-	if err != nil {
-		return fmt.Errorf("follow an operation: %w", err)
-	}
-	ticker := time.NewTicker(pollEvery)
-	defer ticker.Stop()
-	for {
-		_, answer, err := d.do(ctx, caller, http.MethodGet, address.Path, version, nil)
-		if err != nil {
-			return err
-		}
-		var state struct {
-			Status string          `json:"status"`
-			Error  *resource.Error `json:"error"`
-		}
-		if err := json.Unmarshal(answer, &state); err != nil {
-			return err
-		}
-		switch state.Status {
-		case "Succeeded":
-			return nil
-		case "Failed", "Canceled":
-			if state.Error == nil {
-				return errors.New("the operation ended as " + state.Status + " without saying why")
-			}
-			return state.Error
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// pollEvery is how often an operation of this very process is asked how it stands.
-const pollEvery = 50 * time.Millisecond

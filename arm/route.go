@@ -43,6 +43,8 @@ func init() {
 	special = map[string]methods{
 		"microsoft.network/locations/*/virtualnetworkavailableendpointservices": {"GET": {"", listEndpointServices}},
 		"microsoft.network/locations/*/servicetags":                             {"GET": {"", listServiceTags}},
+		"microsoft.network/networksecuritygroups/*/defaultsecurityrules":        {"GET": {"", defaultRules}},
+		"microsoft.network/networksecuritygroups/*/defaultsecurityrules/*":      {"GET": {"", defaultRules}},
 		"microsoft.network/locations/*/usages":                                  {"GET": {"", listNetworkUsages}},
 		"microsoft.network/virtualnetworks/*/usages":                            {"GET": {"", listSubnetUsages}},
 		"microsoft.network/virtualnetworks/*/checkipaddressavailability":        {"GET": {"", checkIPAddress}},
@@ -53,6 +55,9 @@ func init() {
 		"microsoft.storage/storageaccounts/*/listkeys":                          {"POST": {"", listKeys}},
 	}
 	maps.Copy(special, deploymentRoutes())
+	maps.Copy(special, accessRoutes())
+	maps.Copy(special, machineRoutes())
+	maps.Copy(special, watcherRoutes())
 	items = methods{"GET": {"", getResource}, "HEAD": {"", headResource}, "PUT": {"", putResource}, "PATCH": {"", patchResource}, "DELETE": {"", deleteResource}}
 	collections = methods{"GET": {"", listCollection}}
 }
@@ -84,6 +89,14 @@ func (d *Door) find(method string, segments []string) (route, target, error) {
 		}
 	case len(at.types) == 0:
 		found = methods{"GET": {"Microsoft.Resources/subscriptions/providers/read", getProvider}}
+	case isOperation(at):
+		if _, ok := providerNamed(at.provider); !ok {
+			return route{}, at, at.known()
+		}
+		found = methods{"GET": {"", getOperation}}
+		if strings.EqualFold(at.types[1], "operationResults") {
+			found = methods{"GET": {"", getOperationResult}}
+		}
 	default:
 		key := strings.ToLower(at.provider)
 		for i, typ := range at.types {

@@ -3,12 +3,14 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"postern/api"
 	"postern/arm"
@@ -27,6 +29,7 @@ type Plane struct {
 	Store    *embedded.Server
 	Cache    *server.Cache
 	API      *api.API
+	Access   *server.Access
 	Compiler *compile.Compiler
 
 	handler    *arm.Door
@@ -43,6 +46,9 @@ type Plane struct {
 type Options struct {
 	Routes []arm.Route                                     // answers at the API's doors
 	Wired  func(ctx context.Context, revision int64) error // see api.API
+	Probe  arm.Probe                                       // see arm.Options
+
+	Wait, Bound time.Duration // of writes: see api.API; 0 for its defaults
 }
 
 // Start opens the state folder and runs a control plane on it until Close, with the API's socket in the folder. A folder that another process has gives embedded.ErrTaken.
@@ -57,7 +63,12 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 		catalogues: server.NewCatalogues(opened.Store), log: log, ctx: ctx, stop: stop,
 	}
 	p.API = api.New(opened.Store, p.Cache, resource.Options{FrontAddresses: p.frontAddresses, KnownTag: p.knownTag})
+	p.API.Wired = options.Wired
+	p.API.Wait, p.API.Bound = cmp.Or(options.Wait, api.DefaultWait), cmp.Or(options.Bound, api.DefaultBound)
 	if _, err := p.Catalogue(ctx); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	if p.Access, err = p.openAccess(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	p.work.Go(func() {
@@ -69,10 +80,12 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 			return p.Compiler.Compile(snapshot, catalogue)
 		}, log)
 	})
-	p.API.Wired = options.Wired
+	if err := p.API.Resume(ctx); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	p.handler = arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue,
-		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Store: opened.Store,
-		Routes: append(p.doorRoutes(), options.Routes...), Log: log})
+		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Access: p.Access, Principal: p.principalExists, Store: opened.Store,
+		Routes: append(p.doorRoutes(), options.Routes...), Probe: options.Probe, Log: log})
 	p.work.Go(func() {
 		if err := p.handler.Run(ctx); err != nil {
 			log.Error("deployments are not worked on; start again", "error", err)
@@ -91,14 +104,18 @@ func (p *Plane) Catalogue(ctx context.Context) (*servicetag.Catalogue, error) {
 	return p.catalogues.Current(ctx)
 }
 
-// frontAddresses are what a region's accounts get their public addresses from.
-func (p *Plane) frontAddresses(region model.Location) []netip.Prefix {
+// frontAddresses are what a region's instances get their public addresses from: the service tag's prefixes in the region or,
+// of a tag without regions, all.
+func (p *Plane) frontAddresses(name string, region model.Location) []netip.Prefix {
 	catalogue, err := p.catalogues.Current(p.ctx)
 	if err != nil {
-		p.log.Error("read the service tags, which accounts get addresses from", "error", err)
+		p.log.Error("read the service tags, which instances get addresses from", "error", err)
 		return nil
 	}
-	tag, ok := catalogue.Regional("Storage", region)
+	tag, ok := catalogue.Regional(name, region)
+	if !ok && len(catalogue.Regions(name)) == 0 {
+		tag, ok = catalogue.Tag(name)
+	}
 	if !ok {
 		return nil
 	}
@@ -126,5 +143,6 @@ func (p *Plane) knownTag(name string) bool {
 func (p *Plane) Close() error {
 	p.stop()
 	p.work.Wait()
+	p.API.Close()
 	return p.Store.Close()
 }

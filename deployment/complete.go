@@ -93,8 +93,7 @@ func (j *job) deleteOthers(ctx context.Context) (faults []*resource.Error, err e
 		var left []held
 		for _, one := range others {
 			fault, err := j.operate(ctx, "Delete", &TargetResource{ID: one.ID, Type: one.Type, Name: one.Name}, func() (int, error) {
-				status, _, err := j.service.Do(ctx, j.caller, http.MethodDelete, one.ID, groupVersion, nil)
-				return status, err
+				return j.write(ctx, http.MethodDelete, one.ID, groupVersion, nil)
 			})
 			if err != nil {
 				return nil, err

@@ -31,8 +31,9 @@ type Options struct {
 	// returns when the request is done, however long it runs.
 	Do func(ctx context.Context, caller signin.Caller, method, path, version string, body []byte) (status int, answer json.RawMessage, err error)
 
-	// Allow refuses what Do would refuse by the path, the version or the caller's rights, and does nothing else.
-	Allow func(ctx context.Context, caller signin.Caller, method, path, version string) error
+	// Allow refuses what Do would refuse by the path, the version or the caller's rights, those to what the body refers to too,
+	// and does nothing else. Without a body it says what is known without.
+	Allow func(ctx context.Context, caller signin.Caller, method, path, version string, body []byte) error
 
 	Log *slog.Logger
 }

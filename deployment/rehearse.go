@@ -53,7 +53,7 @@ func (r *rehearsal) through(x *template.Expansion) error {
 			continue
 		}
 		faults := len(r.faults)
-		if err := r.service.Allow(r.ctx, r.caller, http.MethodPut, one.ID, one.APIVersion); err != nil {
+		if err := r.service.Allow(r.ctx, r.caller, http.MethodPut, one.ID, one.APIVersion, nil); err != nil {
 			if err := r.fault(one, err); err != nil {
 				return err
 			}
@@ -109,11 +109,14 @@ func (r *rehearsal) play(one *template.Resource) error {
 		return r.fault(one, err)
 	}
 	next := step{resource: one, body: body}
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	if err := r.service.Allow(r.ctx, r.caller, http.MethodPut, one.ID, one.APIVersion, data); err != nil {
+		return r.fault(one, err)
+	}
 	if id, err := resource.ParseID(one.ID); err == nil {
-		data, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
 		if err := r.stage.Put(id, data, api.Conditions{Group: true}); err != nil {
 			return r.fault(one, err)
 		}

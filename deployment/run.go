@@ -163,10 +163,31 @@ func (j *job) deploy(ctx context.Context, r *template.Resource) (*resource.Error
 		if err != nil {
 			return 0, err
 		}
-		status, _, err = j.service.Do(ctx, j.caller, http.MethodPut, r.ID, r.APIVersion, data)
-		return status, err
+		return j.write(ctx, http.MethodPut, r.ID, r.APIVersion, data)
 	})
 }
+
+// write sends a write. While another one of the same resource goes on it waits: after a crash that may be its own, which
+// nobody follows any more.
+func (j *job) write(ctx context.Context, method, id, version string, body []byte) (status int, err error) {
+	ticker := time.NewTicker(busyEvery)
+	defer ticker.Stop()
+	for {
+		status, _, err = j.service.Do(ctx, j.caller, method, id, version, body)
+		var refusal *resource.Error
+		if !errors.As(err, &refusal) || !strings.HasSuffix(refusal.Code, "OperationInProgress") {
+			return status, err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// busyEvery is how often a write is sent again while another one goes on. Those end, since the API bounds them.
+const busyEvery = 100 * time.Millisecond
 
 // operate does something about a resource and keeps the operation, before and after.
 func (j *job) operate(ctx context.Context, kind string, target *TargetResource, do func() (status int, err error)) (*resource.Error, error) {
@@ -280,7 +301,7 @@ func (j *job) nested(ctx context.Context, r *template.Resource) error {
 	if err := checkName(inner.Name); err != nil {
 		return err
 	}
-	if err := j.service.Allow(ctx, j.caller, http.MethodPut, id, groupVersion); err != nil {
+	if err := j.service.Allow(ctx, j.caller, http.MethodPut, id, groupVersion, nil); err != nil {
 		return err
 	}
 	where, err := j.service.environment(ctx, j.caller, scope, inner.Name, Incremental, inner.Location, j.cloud)

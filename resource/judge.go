@@ -17,8 +17,8 @@ type judge struct {
 	counters      *Counters
 	checkOnly     bool // nothing is allotted
 
-	nics     *nicIndex
-	accounts *accountIndex
+	nics      *nicIndex
+	instances *instanceIndex
 }
 
 // written judges one record of the cloud after. It may allot to the record and renew the noun.
@@ -45,8 +45,8 @@ func (j *judge) written(e *entry) error {
 		return j.natGateway(noun)
 	case *model.PublicIPAddress:
 		return j.publicIPAddress(e, noun)
-	case *storageAccount:
-		return j.storageAccount(e, noun)
+	case *instance:
+		return j.instance(e, noun)
 	case *networkInterface:
 		return j.networkInterface(e, noun)
 	case *virtualMachine:
@@ -59,8 +59,8 @@ func (j *judge) written(e *entry) error {
 
 // sameLocation refuses to move a resource to another region.
 func (j *judge) sameLocation(e *entry) error {
-	old, ok := j.before.entries[e.record.Key()]
-	if !ok {
+	old := j.before.entries.find(e.key)
+	if old == nil {
 		return nil
 	}
 	if was, is := locationOf(old.noun), locationOf(e.noun); was != is {
@@ -88,7 +88,7 @@ func locationOf(noun any) model.Location {
 		return noun.Location
 	case *model.PublicIPAddress:
 		return noun.Location
-	case *storageAccount:
+	case *instance:
 		return noun.Location
 	case *natGateway:
 		return noun.location
@@ -139,13 +139,16 @@ func references(noun any) iter.Seq[pointer] {
 				add(at+".destinationApplicationSecurityGroups", rule.Destination.ASGs...)
 			}
 		case *networkInterface:
-			const at = "properties.ipConfigurations[0].properties"
-			add(at+".subnet.id", noun.Subnet)
-			add(at+".publicIPAddress.id", noun.PublicIPAddress)
-			add(at+".applicationSecurityGroups", noun.ASGs...)
+			for i, one := range noun.configurations {
+				at := index("properties.ipConfigurations", i) + ".properties"
+				add(at+".subnet.id", one.subnet)
+				add(at+".publicIPAddress.id", one.public)
+				add(at+".applicationSecurityGroups", one.asgs...)
+			}
 			add("properties.networkSecurityGroup.id", noun.NetworkSecurityGroup)
 		case *natGateway:
 			add("properties.publicIpAddresses", noun.publicAddresses...)
+			add("properties.sourceVirtualNetwork.id", noun.source)
 		case *virtualMachine:
 			add("properties.networkProfile.networkInterfaces", noun.NetworkInterfaces...)
 		}
@@ -159,6 +162,7 @@ func references(noun any) iter.Seq[pointer] {
 
 // inUse has, for each type that others refer to, Azure's code for the deletion of one that is in use.
 var inUse = map[string]string{
+	TypeVirtualNetwork:              "InUseVirtualNetworkCannotBeDeleted",
 	TypeVirtualNetwork + "/subnets": "InUseSubnetCannotBeDeleted",
 	TypeRouteTable:                  "InUseRouteTableCannotBeDeleted",
 	TypeNetworkSecurityGroup:        "InUseNetworkSecurityGroupCannotBeDeleted",
@@ -176,11 +180,11 @@ func (j *judge) removed(keys []string) error {
 	gone := make(map[string]model.ResourceID)
 	hosts := make(map[string]model.ResourceID) // by the node's name
 	for _, key := range keys {
-		old, ok := j.before.entries[key]
-		if !ok {
+		old := j.before.entries.find(key)
+		if old == nil {
 			continue
 		}
-		_, stays := j.after.entries[key]
+		stays := j.after.entries.find(key) != nil
 		if !stays {
 			gone[key] = model.ResourceID(old.record.ID)
 		}
@@ -200,16 +204,17 @@ func (j *judge) removed(keys []string) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	for _, r := range j.after.Records("") {
-		noun := j.after.entries[r.Key()].noun
+	for e := range j.after.entries.after("") {
+		noun := e.noun
 		for ref := range references(noun) {
-			if id, ok := gone[ref.id.Key()]; ok && !strings.EqualFold(typeOf(id), TypeVirtualNetwork) {
-				return refuseInUse(id, r.ID)
+			_, isVNet := noun.(*model.VirtualNetwork)
+			if id, ok := gone[ref.id.Key()]; ok && !(isVNet && strings.EqualFold(typeOf(id), TypeVirtualNetwork)) { // a peering may lose its VNet
+				return refuseInUse(id, e.record.ID)
 			}
 		}
 		if nic, ok := noun.(*networkInterface); ok {
 			if id, ok := hosts[strings.ToLower(nic.Node)]; ok {
-				return refuseInUse(id, r.ID)
+				return refuseInUse(id, e.record.ID)
 			}
 		}
 	}

@@ -14,27 +14,27 @@ import (
 
 // nicIndex is what the judging of NICs, public IPs and VMs needs of all the others.
 type nicIndex struct {
-	bySubnet map[string][]*networkInterface              // by the subnet's key
-	taken    map[string]map[netip.Addr]*networkInterface // by the subnet's key
-	load     map[string]int                              // NICs by the host's name, lower case
-	public   map[string]*networkInterface                // the NIC that has a public IP, by the IP's key
-	machine  map[string]*virtualMachine                  // the VM that has a NIC, by the NIC's key
-	pool     map[netip.Addr]*model.PublicIPAddress       // public IPs by address
+	taken   map[string]map[netip.Addr]*networkInterface // by the subnet's key
+	load    map[string]int                              // NICs by the host's name, lower case
+	public  map[string]*networkInterface                // the NIC that has a public IP, by the IP's key
+	machine map[string]*virtualMachine                  // the VM that has a NIC, by the NIC's key
+	pool    map[netip.Addr]*model.PublicIPAddress       // public IPs by address
 }
 
 func (j *judge) nicsIndex() *nicIndex {
 	if j.nics != nil {
 		return j.nics
 	}
-	x := &nicIndex{make(map[string][]*networkInterface), make(map[string]map[netip.Addr]*networkInterface), make(map[string]int),
+	x := &nicIndex{make(map[string]map[netip.Addr]*networkInterface), make(map[string]int),
 		make(map[string]*networkInterface), make(map[string]*virtualMachine), make(map[netip.Addr]*model.PublicIPAddress)}
-	for _, r := range j.claimants("") {
-		switch noun := j.after.entries[r.Key()].noun.(type) {
+	for _, e := range j.claimants(TypeNetworkInterface, TypeVirtualMachine, TypePublicIPAddress) {
+		switch noun := e.noun.(type) {
 		case *networkInterface:
-			x.bySubnet[noun.Subnet.Key()] = append(x.bySubnet[noun.Subnet.Key()], noun)
 			x.load[strings.ToLower(noun.Node)]++
-			if noun.PublicIPAddress != "" && x.public[noun.PublicIPAddress.Key()] == nil {
-				x.public[noun.PublicIPAddress.Key()] = noun
+			for _, one := range noun.configurations {
+				if one.public != "" && x.public[one.public.Key()] == nil {
+					x.public[one.public.Key()] = noun
+				}
 			}
 			x.take(noun)
 		case *virtualMachine:
@@ -53,15 +53,17 @@ func (j *judge) nicsIndex() *nicIndex {
 	return x
 }
 
-// claimants lists the records of a type in the order in which they have what only one can have: those that the change
+// claimants lists the entries of some types in the order in which they have what only one can have: those that the change
 // leaves alone before those that it writes. The latter are judged, and the one that comes too late is refused.
-func (j *judge) claimants(typ string) []*Record {
-	var stay, written []*Record
-	for _, r := range j.after.Records(typ) {
-		if j.before.entries[r.Key()] == j.after.entries[r.Key()] {
-			stay = append(stay, r)
-		} else {
-			written = append(written, r)
+func (j *judge) claimants(types ...string) []*entry {
+	var stay, written []*entry
+	for _, typ := range types {
+		for _, e := range j.after.entries.of(typ) {
+			if j.before.entries.find(e.key) == e {
+				stay = append(stay, e)
+			} else {
+				written = append(written, e)
+			}
 		}
 	}
 	return append(stay, written...)
@@ -73,32 +75,26 @@ func (x *nicIndex) take(nic *networkInterface) {
 	if x.taken[key] == nil {
 		x.taken[key] = make(map[netip.Addr]*networkInterface)
 	}
-	if nic.IPv4.IsValid() && x.taken[key][nic.IPv4] == nil {
-		x.taken[key][nic.IPv4] = nic
+	for _, block := range append([]netip.Prefix{netip.PrefixFrom(nic.IPv4, 32)}, nic.Secondary...) {
+		for address := block.Addr(); block.IsValid() && block.Contains(address); address = address.Next() {
+			if x.taken[key][address] == nil {
+				x.taken[key][address] = nic
+			}
+		}
 	}
 }
-
-const atConfiguration = "properties.ipConfigurations[0].properties"
 
 // networkInterface allots number, MAC, address and node, and judges the address and the public IP.
 func (j *judge) networkInterface(e *entry, nic *networkInterface) error {
 	x := j.nicsIndex()
 	subnet, _ := j.after.subnet(nic.Subnet)
-	if user := x.public[nic.PublicIPAddress.Key()]; nic.PublicIPAddress != "" && user != nic {
-		return refuse("PublicIPAddressInUse", atConfiguration+".publicIPAddress.id", "Public IP address %s is already allocated to resource %s.",
-			nic.PublicIPAddress, user.ID)
-	}
-	for _, r := range j.after.Records(TypeNatGateway) {
-		gateway := j.after.entries[r.Key()].noun.(*natGateway)
-		if nic.PublicIPAddress != "" && slices.ContainsFunc(gateway.publicAddresses, nic.PublicIPAddress.Is) {
-			return refuse("PublicIPAddressInUse", atConfiguration+".publicIPAddress.id", "Public IP address %s is already allocated to resource %s.",
-				nic.PublicIPAddress, gateway.id)
-		}
+	if err := j.publicAddresses(nic, x); err != nil {
+		return err
 	}
 	allotted := &e.record.Allotted
-	if old, ok := j.before.entries[e.record.Key()]; ok && !j.checkOnly && !old.noun.(*networkInterface).Subnet.Is(nic.Subnet) {
+	if old := j.before.entries.find(e.key); old != nil && !j.checkOnly && !old.noun.(*networkInterface).Subnet.Is(nic.Subnet) {
 		// A NIC that moves is another one to the data paths: nothing of its flows may go on.
-		allotted.Number, allotted.Address = 0, netip.Addr{}
+		allotted.Number, allotted.Address, allotted.Secondary = 0, netip.Addr{}, nil
 		if !nic.static {
 			nic.IPv4 = netip.Addr{}
 		}
@@ -115,15 +111,40 @@ func (j *judge) networkInterface(e *entry, nic *networkInterface) error {
 	if err := j.address(nic, subnet, x); err != nil {
 		return err
 	}
+	if err := j.secondary(e, nic, subnet, x); err != nil {
+		return err
+	}
 	if !j.checkOnly {
 		allotted.Address = nic.IPv4
 	}
 	return j.place(e, nic, x)
 }
 
+// publicAddresses judges that the public addresses of a NIC are nobody else's.
+func (j *judge) publicAddresses(nic *networkInterface, x *nicIndex) error {
+	for i, one := range nic.configurations {
+		if one.public == "" {
+			continue
+		}
+		field := index("properties.ipConfigurations", i) + ".properties.publicIPAddress.id"
+		taken := slices.ContainsFunc(nic.configurations[:i], func(other ipConfiguration) bool { return other.public.Is(one.public) })
+		if user := x.public[one.public.Key()]; user != nic || taken {
+			return refuse("PublicIPAddressInUse", field, "Public IP address %s is already allocated to resource %s.", one.public, user.ID)
+		}
+		for _, e := range j.after.entries.of(TypeNatGateway) {
+			gateway := e.noun.(*natGateway)
+			if slices.ContainsFunc(gateway.publicAddresses, one.public.Is) {
+				return refuse("PublicIPAddressInUse", field, "Public IP address %s is already allocated to resource %s.", one.public, gateway.id)
+			}
+		}
+	}
+	return nil
+}
+
 // address judges the address that a NIC wants, or finds it the lowest free one.
 func (j *judge) address(nic *networkInterface, subnet *model.Subnet, x *nicIndex) error {
-	const field = atConfiguration + ".privateIPAddress"
+	at := index("properties.ipConfigurations", nic.first) + ".properties"
+	field := at + ".privateIPAddress"
 	taken := x.taken[nic.Subnet.Key()]
 	if nic.static || nic.IPv4.IsValid() {
 		usable := contains(subnet.Prefixes, nic.IPv4) && !reserved(subnet, nic.IPv4) && (taken[nic.IPv4] == nic || taken[nic.IPv4] == nil)
@@ -132,15 +153,11 @@ func (j *judge) address(nic *networkInterface, subnet *model.Subnet, x *nicIndex
 			x.take(nic)
 			return nil
 		case !nic.static: // a dynamic address that no longer fits is replaced
-		case !contains(subnet.Prefixes, nic.IPv4):
-			return refuse("PrivateIPAddressNotInSubnet", field, "Private static IP address %s does not belong to the range of subnet prefix %v.",
-				nic.IPv4, subnet.Prefixes)
-		case reserved(subnet, nic.IPv4):
-			return refuse("PrivateIPAddressInReservedRange", field, "Private static IP address %s falls within reserved IP range of subnet "+
-				"prefix %v: the first four addresses and the last.", nic.IPv4, subnet.Prefixes)
 		default:
-			return refuse("PrivateIPAddressIsAllocated", field, "IP configuration is using the private IP address %s which is already allocated "+
-				"to resource %s.", nic.IPv4, taken[nic.IPv4].ID)
+			if err := assignable(subnet, nic.IPv4, field); err != nil {
+				return err
+			}
+			return allocated(nic.IPv4, taken[nic.IPv4], nic, field)
 		}
 	}
 	if j.checkOnly {
@@ -155,7 +172,7 @@ func (j *judge) address(nic *networkInterface, subnet *model.Subnet, x *nicIndex
 			}
 		}
 	}
-	return refuse("SubnetIsFull", atConfiguration+".subnet.id", "Subnet %s with address prefix %v does not have enough capacity for 1 IP address.",
+	return refuse("SubnetIsFull", at+".subnet.id", "Subnet %s with address prefix %v does not have enough capacity for 1 IP address.",
 		subnet.ID.Name(), subnet.Prefixes)
 }
 
@@ -174,8 +191,8 @@ func reserved(subnet *model.Subnet, address netip.Addr) bool {
 // place finds the host of a NIC: the one that its tag names, the one that it has, or the region's least loaded.
 func (j *judge) place(e *entry, nic *networkInterface, x *nicIndex) error {
 	var chosen *model.Node
-	for _, r := range j.after.Records(TypeNode) {
-		node := j.after.entries[r.Key()].noun.(*model.Node)
+	for _, other := range j.after.entries.of(TypeNode) {
+		node := other.noun.(*model.Node)
 		if node.Role != model.RoleHost || node.Location != nic.Location {
 			continue
 		}

@@ -14,6 +14,9 @@ import (
 // Cache keeps the newest cloud decoded, so that a write or a read does not read everything from the store. It is safe
 // for concurrent use: one writer at a time in this process, and writers of other processes by optimistic retries.
 type Cache struct {
+	// OnChange, if set, hears of every change of this process before the next one can begin. Set it before the first change.
+	OnChange func(ctx context.Context, after *resource.Cloud)
+
 	store *store.Store
 	turn  chan struct{}   // holds one token; whoever has it may use cloud
 	cloud *resource.Cloud // nil: not known
@@ -72,8 +75,9 @@ func (c *Cache) current(ctx context.Context) (*resource.Cloud, error) {
 const maxRetries = 64
 
 // Change makes a change of the newest cloud and stores it, all of it or nothing. build collects the writes; it may be
-// called several times. The answer is the cloud after the change; a change that changes nothing writes nothing.
-func (c *Cache) Change(ctx context.Context, options resource.Options, build func(*resource.Cloud, *resource.Change) error) (*resource.Cloud, error) {
+// called several times. The answer is the cloud after the change; a change that changes nothing writes nothing. operation,
+// if not nil, is written with the change, and gets its revision; build may complete it.
+func (c *Cache) Change(ctx context.Context, options resource.Options, operation *store.Operation, build func(*resource.Cloud, *resource.Change) error) (*resource.Cloud, error) {
 	if err := c.take(ctx); err != nil {
 		return nil, err
 	}
@@ -94,9 +98,16 @@ func (c *Cache) Change(ctx context.Context, options resource.Options, build func
 		if len(outcome.Puts) == 0 && len(outcome.Deletes) == 0 {
 			return cloud, nil
 		}
-		revision, err := c.store.Put(ctx, store.Write{Base: cloud.Revision, Puts: outcome.Puts, Deletes: outcome.Deletes, Counters: outcome.Counters})
+		revision, err := c.store.Put(ctx, store.Write{Base: cloud.Revision, Puts: outcome.Puts, Deletes: outcome.Deletes,
+			Counters: outcome.Counters, Operation: operation})
 		if err == nil {
+			if operation != nil {
+				operation.Revision = revision
+			}
 			c.cloud = outcome.After.At(revision, outcome.Puts)
+			if c.OnChange != nil {
+				c.OnChange(ctx, c.cloud)
+			}
 			return c.cloud, nil
 		}
 		c.cloud = nil
