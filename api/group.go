@@ -133,9 +133,9 @@ func (a *API) DeleteGroup(ctx context.Context, subscription, group string) (Outc
 	for _, member := range members {
 		all.roots = append(all.roots, member.Root().Key())
 	}
-	var gone Outcome
-	_, gone.Operation, err = a.write(ctx, all, func(cloud *resource.Cloud, change *resource.Change) error {
-		gone.Existed = cloud.HasGroup(subscription, group)
+	existed := false
+	_, gone, err := a.write(ctx, all, func(cloud *resource.Cloud, change *resource.Change) error {
+		existed = cloud.HasGroup(subscription, group)
 		members, err := inside(cloud) // more may have come since
 		if err != nil {
 			return err
@@ -147,5 +147,6 @@ func (a *API) DeleteGroup(ctx context.Context, subscription, group string) (Outc
 		}
 		return nil
 	})
+	gone.Existed = existed
 	return gone, err
 }
