@@ -64,7 +64,7 @@ func checkWinner(t *testing.T, cloud *Cloud, nic *model.NetworkInterface, e *Exp
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps, _ := host.Explain(nic.Number, firstFrame(nic, netip.AddrPortFrom(e.To.Address, e.To.Port), protocol))
+	steps, _ := host.Explain(nic.Number, firstFrame(nic, netip.AddrPortFrom(nic.IPv4, sourcePort), netip.AddrPortFrom(e.To.Address, e.To.Port), protocol))
 	for _, step := range steps {
 		if step.Name != StepRoute {
 			continue

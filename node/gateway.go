@@ -22,6 +22,7 @@ import (
 	"postern/certificate"
 	"postern/firewall"
 	"postern/gateway"
+	"postern/keyring"
 	"postern/model"
 	"postern/plan"
 	"postern/platform"
@@ -50,9 +51,6 @@ type GatewayOptions struct {
 	Reach func(context.Context, plan.Node) error
 }
 
-// issuerURL names the token issuer; its documents are served to VMs under it.
-const issuerURL = "http://169.254.169.254"
-
 // storageSuffix is the zone of the accounts' names.
 const storageSuffix = "core.windows.net"
 
@@ -79,9 +77,12 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	if err != nil {
 		return err
 	}
-	issuer, err := newIssuer(ctx, options.Store)
+	keys, err := keyring.Open(ctx, options.Store, keyring.Managed, time.Now())
 	if err != nil {
 		return err
+	}
+	issuer := func() token.Issuer {
+		return token.Issuer{URL: token.ManagedIssuer, Tenant: model.DefaultSettings.Tenant, Keys: keys.Keys()}
 	}
 	log, closeLog, err := openLog(LogFile(options.Dir, options.Name))
 	if err != nil {
@@ -89,7 +90,7 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	}
 	defer closeLog()
 	s.tables, err = tableservice.New(tableservice.Options{Suffix: storageSuffix, Authorizer: tableservice.Credentials{
-		Keys: s.accountKeys, Tokens: issuer.Verifier, Suffix: storageSuffix,
+		Keys: s.accountKeys, Tokens: func() token.Verifier { return issuer().Verifier() }, Suffix: storageSuffix,
 	}})
 	if err != nil {
 		return err
@@ -102,7 +103,7 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 		return err
 	}
 	defer s.gateway.Close()
-	s.platform, err = platform.New(platform.Options{Issuer: func() token.Issuer { return issuer }})
+	s.platform, err = platform.New(platform.Options{Issuer: issuer})
 	if err != nil {
 		return err
 	}
@@ -116,6 +117,10 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	if err := s.serve(ctx, group, options.Sockets); err != nil {
 		return err
 	}
+	group.Go(func() error {
+		keys.Follow(ctx)
+		return nil
+	})
 	group.Go(func() error { return loop.Run(ctx) })
 	err = group.Wait()
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed)) {
@@ -207,9 +212,9 @@ func suffixes() []string {
 }
 
 // managedIdentities verifies tokens of the cloud's own issuer (ID-2).
-func managedIdentities(issuer token.Issuer) func(raw string, audiences []string) (firewall.Managed, error) {
+func managedIdentities(issuer func() token.Issuer) func(raw string, audiences []string) (firewall.Managed, error) {
 	return func(raw string, audiences []string) (firewall.Managed, error) {
-		claims, err := issuer.Verifier().Verify(raw, audiences, time.Now())
+		claims, err := issuer().Verifier().Verify(raw, audiences, time.Now())
 		return firewall.Managed{Tenant: claims.TenantID, Resource: model.ResourceID(claims.ResourceID)}, err
 	}
 }
@@ -227,24 +232,6 @@ func Authority(ctx context.Context, secrets *store.Store) (*certificate.Authorit
 		return nil, err
 	}
 	return certificate.ParseAuthority(data)
-}
-
-func newIssuer(ctx context.Context, secrets *store.Store) (token.Issuer, error) {
-	data, err := secrets.Secret(ctx, "token-keys", func() ([]byte, error) {
-		fresh, err := token.NewKeySet()
-		if err != nil {
-			return nil, err
-		}
-		return fresh.MarshalBinary()
-	})
-	if err != nil {
-		return token.Issuer{}, err
-	}
-	issuer := token.Issuer{URL: issuerURL, Tenant: model.DefaultSettings.Tenant}
-	if err := issuer.Keys.UnmarshalBinary(data); err != nil {
-		return token.Issuer{}, err
-	}
-	return issuer, nil
 }
 
 // openLog opens an access log for appending.
