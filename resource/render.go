@@ -24,7 +24,7 @@ func (c *Cloud) Render(id ID, state string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("render %s: %w", id, err)
 	}
-	a := &answer{cloud: c, entry: e, state: state, etag: e.record.ETag()}
+	a := c.answer(e, state)
 	if !id.IsChild() {
 		object := cloned(body).(map[string]any)
 		a.resource(object)
@@ -47,6 +47,10 @@ type answer struct {
 	entry *entry
 	state string
 	etag  string
+}
+
+func (c *Cloud) answer(e *entry, state string) *answer {
+	return &answer{cloud: c, entry: e, state: state, etag: e.record.ETag()}
 }
 
 // parsedBody is a record's body, parsed when it is first answered. It is shared by all clouds that have the record.
