@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -18,7 +17,6 @@ import (
 
 	"postern/agent"
 	"postern/api"
-	"postern/api/client"
 	"postern/model"
 	"postern/plan"
 	"postern/resource"
@@ -27,13 +25,12 @@ import (
 	"postern/store/embedded"
 )
 
-// cloud is a whole control plane in this process: store, compile loop, API on its socket, and a client.
+// cloud is what the API works on, in this process: store and compile loop.
 type cloud struct {
-	dir    string
-	store  *embedded.Server
-	api    *api.API
-	client *client.Client
-	ctx    context.Context
+	dir   string
+	store *embedded.Server
+	api   *api.API
+	ctx   context.Context
 }
 
 var options = resource.Options{FrontAddresses: func(model.Location) []netip.Prefix {
@@ -65,7 +62,7 @@ func start(t *testing.T) *cloud {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cloud{dir: dir, client: client.New(dir)}
+	c := &cloud{dir: dir}
 	if c.store, err = embedded.Open(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -75,21 +72,12 @@ func start(t *testing.T) *cloud {
 	c.api = api.New(c.store.Store, cache, options)
 	c.api.Wait = 5 * time.Second
 	log := slog.New(slog.DiscardHandler)
-	listener, err := api.Listen(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var group sync.WaitGroup
 	group.Go(func() { server.RunCompiler(ctx, c.store.Store, cache, compileNICs, log) })
-	group.Go(func() {
-		if err := c.api.Serve(ctx, listener, log); err != nil {
-			t.Error(err)
-		}
-	})
 	t.Cleanup(func() {
-		c.client.Close()
 		cancel()
 		group.Wait()
+		c.api.Close()
 		if err := c.store.Close(); err != nil {
 			t.Error(err)
 		}
@@ -198,48 +186,50 @@ func refusal(t *testing.T, err error, code string) *resource.Error {
 func TestSucceededMeansEnforced(t *testing.T) {
 	c, d := start(t), &driver{}
 	c.join(t, "host-a", d)
-	if _, err := c.client.Apply(c.ctx, items(t, network), nil); err != nil {
+	if _, err := c.api.Apply(c.ctx, api.Batch{Resources: items(t, network)}); err != nil {
 		t.Fatal(err)
 	}
 	nic := id(t, "networkInterfaces", "nic")
 	t.Run("ARM-1 PUT answers when the node has applied it", func(t *testing.T) {
-		answer, err := c.client.Put(c.ctx, nic, json.RawMessage(nicBody))
+		made, err := c.api.Put(c.ctx, nic, json.RawMessage(nicBody), api.Conditions{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if nics := d.plan().Host.NICs; len(nics) != 1 || !nics[0].ID.Is(nic.Model()) {
 			t.Errorf("the driver has %+v", nics)
 		}
-		if !strings.Contains(string(answer), `"provisioningState":"Succeeded"`) || !strings.Contains(string(answer), `"privateIPAddress":"10.1.0.4"`) {
-			t.Errorf("answer: %s", answer)
+		if made.Operation != nil || !made.Created || !strings.Contains(string(made.Body), `"provisioningState":"Succeeded"`) ||
+			!strings.Contains(string(made.Body), `"privateIPAddress":"10.1.0.4"`) {
+			t.Errorf("answer: %+v %s", made, made.Body)
 		}
 	})
 	t.Run("ARM-1 GET, child GET and LIST", func(t *testing.T) {
-		if _, err := c.client.Get(c.ctx, nic); err != nil {
+		if _, err := c.api.Get(c.ctx, nic); err != nil {
 			t.Error(err)
 		}
-		subnet, err := c.client.Get(c.ctx, id(t, "virtualNetworks/subnets", "vnet/app"))
+		subnet, err := c.api.Get(c.ctx, id(t, "virtualNetworks/subnets", "vnet/app"))
 		if err != nil || !strings.Contains(string(subnet), `"addressPrefix":"10.1.0.0/24"`) {
 			t.Errorf("%s, %v", subnet, err)
 		}
 		for typ, want := range map[string]int{"": 3, resource.TypeVirtualNetwork: 1, resource.TypeRouteTable: 0} {
-			if list, err := c.client.List(c.ctx, typ); err != nil || len(list) != want {
+			if list, err := c.api.List(c.ctx, api.Filter{Type: typ}); err != nil || len(list) != want {
 				t.Errorf("list of %q: %d, %v; want %d", typ, len(list), err, want)
 			}
 		}
 	})
 	t.Run("ARM-1 404 and the code of a deletion in use", func(t *testing.T) {
-		_, err := c.client.Get(c.ctx, id(t, "routeTables", "gone"))
+		_, err := c.api.Get(c.ctx, id(t, "routeTables", "gone"))
 		if refused := refusal(t, err, "ResourceNotFound"); refused.Status != http.StatusNotFound {
 			t.Errorf("status %d", refused.Status)
 		}
-		refusal(t, c.client.Delete(c.ctx, id(t, "virtualNetworks", "vnet")), "InUseSubnetCannotBeDeleted")
-		if err := c.client.Delete(c.ctx, id(t, "routeTables", "gone")); err != nil {
+		_, err = c.api.Delete(c.ctx, id(t, "virtualNetworks", "vnet"), api.Conditions{})
+		refusal(t, err, "InUseSubnetCannotBeDeleted")
+		if _, err := c.api.Delete(c.ctx, id(t, "routeTables", "gone"), api.Conditions{}); err != nil {
 			t.Errorf("deleting what is not there: %v", err)
 		}
 	})
 	t.Run("ARM-1 412 on another etag", func(t *testing.T) {
-		_, _, err := c.api.Put(c.ctx, nic, json.RawMessage(nicBody), api.Conditions{IfMatch: `W/"1"`})
+		_, err := c.api.Put(c.ctx, nic, json.RawMessage(nicBody), api.Conditions{IfMatch: `W/"1"`})
 		if refused := refusal(t, err, "PreconditionFailed"); refused.Status != http.StatusPreconditionFailed {
 			t.Errorf("status %d", refused.Status)
 		}
@@ -251,12 +241,12 @@ func TestSucceededMeansEnforced(t *testing.T) {
 		if err := json.Unmarshal(answer, &tagged); err != nil {
 			t.Fatal(err)
 		}
-		if _, created, err := c.api.Put(c.ctx, nic, json.RawMessage(nicBody), api.Conditions{IfMatch: tagged.ETag}); err != nil || created {
-			t.Errorf("with its own etag: created %v, %v", created, err)
+		if made, err := c.api.Put(c.ctx, nic, json.RawMessage(nicBody), api.Conditions{IfMatch: tagged.ETag}); err != nil || made.Created {
+			t.Errorf("with its own etag: %+v, %v", made, err)
 		}
 	})
 	t.Run("DELETE answers when the node has applied it", func(t *testing.T) {
-		if err := c.client.Delete(c.ctx, nic); err != nil {
+		if _, err := c.api.Delete(c.ctx, nic, api.Conditions{}); err != nil {
 			t.Fatal(err)
 		}
 		if nics := d.plan().Host.NICs; len(nics) != 0 {
@@ -272,7 +262,7 @@ func TestNothingHalfApplied(t *testing.T) {
 		t.Fatal(err)
 	}
 	bad := network + "---\ntype: routeTables\nname: rt\nlocation: westeurope\nproperties: {routes: [{name: r, properties: {addressPrefix: 0.0.0.0/0, nextHopType: VNetPeering}}]}\n"
-	_, err = c.client.Apply(c.ctx, items(t, bad), nil)
+	_, err = c.api.Apply(c.ctx, api.Batch{Resources: items(t, bad)})
 	t.Run("ROUTE-10 names resource and field", func(t *testing.T) {
 		refused := refusal(t, err, "InvalidRequestFormat")
 		if refused.Target != "properties.routes[0].properties.nextHopType" || !strings.HasSuffix(refused.Resource, "/routeTables/rt") || refused.Status != 400 {
@@ -282,71 +272,20 @@ func TestNothingHalfApplied(t *testing.T) {
 	if after, err := c.store.Revision(c.ctx); err != nil || after != before {
 		t.Errorf("the cloud has revision %d, %v; before %d", after, err, before)
 	}
-	if list, err := c.client.List(c.ctx, ""); err != nil || len(list) != 0 {
+	if list, err := c.api.List(c.ctx, api.Filter{Type: ""}); err != nil || len(list) != 0 {
 		t.Errorf("%d resources are there, %v", len(list), err)
-	}
-}
-
-func TestLaggingNode(t *testing.T) {
-	c := start(t)
-	c.api.Wait = 300 * time.Millisecond
-	_, err := c.client.Apply(c.ctx, items(t, network), nil)
-	refused := refusal(t, err, "NotEnforced")
-	if !strings.Contains(refused.Message, "host-a") || refused.Status != http.StatusGatewayTimeout {
-		t.Errorf("got %+v", refused)
-	}
-	vnet, err := c.client.Get(c.ctx, id(t, "virtualNetworks", "vnet"))
-	if err != nil || !strings.Contains(string(vnet), `"provisioningState":"Updating"`) {
-		t.Errorf("while the node lags: %s, %v", vnet, err)
-	}
-	c.join(t, "host-a", &driver{})
-	if err := c.store.WaitApplied(c.ctx, 1); err != nil {
-		t.Fatal(err)
-	}
-	vnet, err = c.client.Get(c.ctx, id(t, "virtualNetworks", "vnet"))
-	if err != nil || !strings.Contains(string(vnet), `"provisioningState":"Succeeded"`) {
-		t.Errorf("when the node has come: %s, %v", vnet, err)
-	}
-}
-
-func TestNodeThatCannot(t *testing.T) {
-	c := start(t)
-	c.join(t, "host-a", &driver{fail: errors.New("no such device")})
-	_, err := c.client.Apply(c.ctx, items(t, network), nil)
-	if refused := refusal(t, err, "NotEnforced"); !strings.Contains(refused.Message, "host-a could not apply its plan: apply the plan: no such device") {
-		t.Errorf("got %+v", refused)
-	}
-}
-
-func TestCompileError(t *testing.T) {
-	c, d := start(t), &driver{}
-	c.join(t, "host-a", d)
-	if _, err := c.client.Apply(c.ctx, items(t, network), nil); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.client.Put(c.ctx, id(t, "networkInterfaces", "good"), json.RawMessage(nicBody)); err != nil {
-		t.Fatal(err)
-	}
-	_, err := c.client.Put(c.ctx, id(t, "networkInterfaces", "broken"), json.RawMessage(nicBody))
-	if refused := refusal(t, err, "CompileFailed"); !strings.Contains(refused.Message, "no sense in it") {
-		t.Errorf("got %+v", refused)
-	}
-	if nics := d.plan().Host.NICs; len(nics) != 1 {
-		t.Errorf("the last good plan is lost: %+v", nics)
-	}
-	if err := c.client.Delete(c.ctx, id(t, "networkInterfaces", "broken")); err != nil {
-		t.Errorf("after the correction: %v", err)
 	}
 }
 
 func TestConcurrentWriters(t *testing.T) {
 	c, d := start(t), &driver{}
 	c.join(t, "host-a", d)
-	if _, err := c.client.Apply(c.ctx, items(t, network), nil); err != nil {
+	if _, err := c.api.Apply(c.ctx, api.Batch{Resources: items(t, network)}); err != nil {
 		t.Fatal(err)
 	}
 	// A second API on the same store, as another server process would be.
 	other := api.New(c.store.Store, server.NewCache(c.store.Store), options)
+	defer other.Close()
 	const writers, each = 4, 5
 	var group sync.WaitGroup
 	for w := range writers {
@@ -358,7 +297,7 @@ func TestConcurrentWriters(t *testing.T) {
 			for i := range each {
 				nic, err := resource.IDOf("networkInterfaces", fmt.Sprintf("nic-%d-%d", w, i))
 				if err == nil {
-					_, _, err = door.Put(c.ctx, nic, json.RawMessage(nicBody), api.Conditions{})
+					_, err = door.Put(c.ctx, nic, json.RawMessage(nicBody), api.Conditions{})
 				}
 				if err != nil {
 					t.Error(err)
@@ -378,10 +317,10 @@ func TestConcurrentWriters(t *testing.T) {
 
 func TestCatalogue(t *testing.T) {
 	c := start(t)
-	if err := c.client.PutCatalogue(c.ctx, []byte("tags")); err != nil {
+	if err := c.api.PutCatalogue(c.ctx, []byte("tags")); err != nil {
 		t.Fatal(err)
 	}
-	if data, err := c.client.Catalogue(c.ctx); err != nil || string(data) != "tags" {
+	if data, err := c.api.Catalogue(c.ctx); err != nil || string(data) != "tags" {
 		t.Errorf("%q, %v", data, err)
 	}
 }
@@ -389,59 +328,13 @@ func TestCatalogue(t *testing.T) {
 func TestPlanOfANode(t *testing.T) {
 	c := start(t)
 	c.join(t, "host-a", &driver{})
-	if _, err := c.client.Apply(c.ctx, items(t, network), nil); err != nil {
+	if _, err := c.api.Apply(c.ctx, api.Batch{Resources: items(t, network)}); err != nil {
 		t.Fatal(err)
 	}
-	p, revision, err := c.client.Plan(c.ctx, "host-a")
+	p, revision, err := c.api.Plan(c.ctx, "host-a")
 	if err != nil || p.Node != "host-a" || revision == 0 {
 		t.Errorf("%+v of %d, %v", p, revision, err)
 	}
-	_, _, err = c.client.Plan(c.ctx, "host-z")
+	_, _, err = c.api.Plan(c.ctx, "host-z")
 	refusal(t, err, "ResourceNotFound")
-}
-
-func TestNoServer(t *testing.T) {
-	c := client.New(t.TempDir())
-	if _, err := c.List(context.Background(), ""); !errors.Is(err, client.ErrNoServer) {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestHTTP(t *testing.T) {
-	c := start(t)
-	for _, r := range []struct {
-		method, path, body, code string
-		status                   int
-	}{
-		{"GET", "/nothing", "", "NotFound", 404},
-		{"GET", "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/loadBalancers/x", "", "InvalidResourceType", 400},
-		{"PUT", "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/routeTables/x", "{", "InvalidRequestContent", 400},
-		{"PUT", "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/routeTables/x", "null", "InvalidRequestContent", 400},
-		{"PUT", "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/routeTables/x", `{"name":"y"}`, "InvalidRequestContent", 400},
-		{"POST", "/postern/apply", `{"resource":[]}`, "InvalidRequestContent", 400},
-		{"GET", "/subscriptions/s/providers/Microsoft.Network/routeTables", "", "", 200},
-		{"GET", "/subscriptions/s/resourceGroups/g/resources", "", "", 200},
-		{"PUT", "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/routeTables/x", `{"location":"westeurope"}`, "", 201},
-		{"PUT", "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/routeTables/X", `{"location":"westeurope"}`, "", 200},
-		{"DELETE", "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/routeTables/x", "", "", 200},
-		{"DELETE", "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/routeTables/x", "", "", 204},
-	} {
-		recorder := httptest.NewRecorder()
-		request, err := http.NewRequestWithContext(c.ctx, r.method, r.path, strings.NewReader(r.body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.api.Handler().ServeHTTP(recorder, request)
-		var body struct {
-			Error struct{ Code, Message string }
-		}
-		if recorder.Body.Len() > 0 {
-			if err := json.Unmarshal(recorder.Body.Bytes(), &body); err != nil {
-				t.Errorf("%s %s: %s: %v", r.method, r.path, recorder.Body, err)
-			}
-		}
-		if recorder.Code != r.status || body.Error.Code != r.code {
-			t.Errorf("%s %s %s: %d %s, want %d %s", r.method, r.path, r.body, recorder.Code, recorder.Body, r.status, r.code)
-		}
-	}
 }

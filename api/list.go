@@ -57,7 +57,7 @@ func (a *API) ListPage(ctx context.Context, filter Filter) (Page, error) {
 			page.Next = last
 			return page, nil
 		}
-		answer, err := cloud.Render(id, a.state(ctx, cloud, id))
+		answer, err := cloud.Render(id, a.state(id))
 		if err != nil {
 			return Page{}, err
 		}
@@ -94,6 +94,6 @@ func (a *API) ListChildren(ctx context.Context, parent resource.ID, collection, 
 	if err != nil {
 		return Page{}, err
 	}
-	list, next, err := cloud.RenderChildren(parent, collection, a.state(ctx, cloud, parent), after, limit)
+	list, next, err := cloud.RenderChildren(parent, collection, a.state(parent), after, limit)
 	return Page{Resources: list, Next: next}, err
 }

@@ -21,9 +21,13 @@ func TestForbidden(t *testing.T) {
 		t.Fatalf("the principal's secret is told twice: %q, %v", secret, err)
 	}
 	var asked []string
+	allowed := ""
 	server := httptest.NewServer(arm.New(arm.Options{API: f.plane.API, Cache: f.plane.Cache, Compiler: f.plane.Compiler, Catalogue: f.plane.Catalogue,
-		SignIn: service, Authorize: func(_ context.Context, caller signin.Caller, action, scope string) error {
+		Tenant: service.Tenant(), SignIn: service, Authorize: func(_ context.Context, caller signin.Caller, action, scope string) error {
 			asked = append(asked, action+" "+scope)
+			if action == allowed {
+				return nil
+			}
 			return arm.Forbidden(caller, action, scope)
 		}}))
 	t.Cleanup(server.Close)
@@ -37,6 +41,9 @@ func TestForbidden(t *testing.T) {
 		{"GET", tables, "Microsoft.Network/routeTables/read", group + "/providers/Microsoft.Network"},
 		{"POST", group + "/providers/Microsoft.Storage/storageAccounts/a/listKeys", "Microsoft.Storage/storageAccounts/listKeys/action",
 			group + "/providers/Microsoft.Storage/storageAccounts/a"},
+		{"POST", "/postern/apply", "Postern.Fabric/apply/action", "/"},
+		{"GET", "/postern/plans/host-a", "Postern.Fabric/plans/action", "/"},
+		{"PUT", "/postern/catalogue", "Postern.Fabric/serviceTags/write", "/"},
 	} {
 		asked = nil
 		request, err := http.NewRequestWithContext(f.ctx, r.method, server.URL+r.path+version, strings.NewReader(table))
@@ -58,4 +65,34 @@ func TestForbidden(t *testing.T) {
 			t.Errorf("GOV-1 %s %s asked for %v", r.method, r.path, asked)
 		}
 	}
+	t.Run("GOV-1 a batch takes the right for each resource", func(t *testing.T) {
+		before, err := f.plane.Store.Revision(f.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		allowed = "Postern.Fabric/apply/action"
+		for body, action := range map[string]string{
+			`{"resources":[{"id":"` + tables + `/rt","body":` + table + `}]}`: "Microsoft.Network/routeTables/write",
+			`{"delete":["` + tables + `/rt"]}`:                                "Microsoft.Network/routeTables/delete",
+			`{"delete":["` + group + `"]}`:                                    "Microsoft.Resources/subscriptions/resourceGroups/delete",
+		} {
+			request, err := http.NewRequestWithContext(f.ctx, "POST", server.URL+"/postern/apply"+version, strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Authorization", "Bearer "+token)
+			answer, err := http.DefaultClient.Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			said, err := io.ReadAll(answer.Body)
+			answer.Body.Close()
+			if err != nil || answer.StatusCode != http.StatusForbidden || !strings.Contains(string(said), action) {
+				t.Errorf("%s: %d %s, %v", body, answer.StatusCode, said, err)
+			}
+		}
+		if after, err := f.plane.Store.Revision(f.ctx); err != nil || after != before {
+			t.Errorf("something is written: %v", err)
+		}
+	})
 }

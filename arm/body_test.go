@@ -65,16 +65,17 @@ func TestBodyMembers(t *testing.T) {
 func FuzzPath(f *testing.F) {
 	for _, seed := range []string{"/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/a", "//subscriptions//s", "/",
 		"/subscriptions/s/providers/Microsoft.Network/locations/l/usages", "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a/listKeys",
-		"/subscriptions/s/providers/Microsoft.Network/register", "/%2f%00", "/subscriptions/s/providers"} {
+		"/subscriptions/s/providers/Microsoft.Network/register", "/%2f%00", "/subscriptions/s/providers", "/postern/plans/host-a", "/postern/apply"} {
 		f.Add("GET", seed)
 		f.Add("POST", seed)
 	}
+	door := New(Options{})
 	f.Fuzz(func(t *testing.T, method, path string) {
 		segments, err := split(&url.URL{Path: path})
 		if err != nil {
 			return
 		}
-		found, at, err := find(method, segments)
+		found, at, err := door.find(method, segments)
 		if err != nil {
 			if _, ok := err.(*resource.Error); !ok {
 				t.Fatalf("%s %q: %v is no refusal", method, path, err)

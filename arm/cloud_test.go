@@ -2,28 +2,22 @@ package arm_test
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"io"
-	"log/slog"
 	"net/http"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"postern/api"
 	"postern/control"
-	"postern/node"
+	"postern/control/controltest"
 	"postern/resource"
 )
 
-// fixture is a control plane in this process with its door open on loopback, and agents that apply nothing and say that
-// they have.
+// fixture is a control plane for tests with a small fabric.
 type fixture struct {
 	ctx    context.Context
-	plane  *control.Plane
+	plane  *controltest.Plane
 	door   *control.Door
 	ca     []byte
 	client *http.Client
@@ -44,25 +38,9 @@ properties: {role: gateway, locator: "fd00:1:1:300::/56", serviceLocator: "fd00:
 
 func start(t *testing.T) *fixture {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pt-arm-") // t.TempDir is too long for the path of a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	plane, err := control.Start(dir, slog.New(slog.DiscardHandler), control.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	plane := controltest.Start(t, control.Options{})
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	var agents sync.WaitGroup
-	t.Cleanup(func() {
-		cancel()
-		agents.Wait()
-		if err := plane.Close(); err != nil {
-			t.Error(err)
-		}
-		os.RemoveAll(dir)
-	})
-	agents.Go(func() { applyAll(ctx, plane, &agents) })
+	t.Cleanup(cancel)
 	items, err := resource.Load("fabric.yaml", []byte(fabric))
 	if err != nil {
 		t.Fatal(err)
@@ -70,44 +48,7 @@ func start(t *testing.T) *fixture {
 	if _, err := plane.API.Apply(ctx, api.Batch{Resources: items}); err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{ctx: ctx, plane: plane}
-	if f.door, err = plane.OpenDoor(ctx, "localhost:0", nil); err != nil {
-		t.Fatal(err)
-	}
-	authority, err := node.Authority(ctx, plane.Store.Store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.ca = authority.CertificatePEM()
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(f.ca)
-	f.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
-	t.Cleanup(f.client.CloseIdleConnections)
-	return f
-}
-
-// applyAll reports every plan of every node as applied.
-func applyAll(ctx context.Context, plane *control.Plane, agents *sync.WaitGroup) {
-	known := map[string]bool{}
-	for range plane.Store.Watch(ctx) {
-		cloud, err := plane.Cache.Current(ctx)
-		if err != nil {
-			continue
-		}
-		for _, node := range cloud.Snapshot().Nodes {
-			if known[node.Name] {
-				continue
-			}
-			known[node.Name] = true
-			agents.Go(func() {
-				for update := range plane.Store.WatchPlan(ctx, node.Name) {
-					if update.Plan != nil {
-						_ = plane.Store.ReportApplied(ctx, node.Name, update.Revision, nil) // the context has ended
-					}
-				}
-			})
-		}
-	}
+	return &fixture{ctx: ctx, plane: plane, door: plane.Door, ca: plane.CA, client: plane.Client}
 }
 
 // answered is an answer of the door.

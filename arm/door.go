@@ -1,5 +1,6 @@
-// Package arm is the Resource Manager's door: the requests that az, the Azure SDKs and Terraform send, answered by package
-// api. It knows paths, versions, tokens, headers and limits; what a resource is and when a write is done it does not know.
+// Package arm is the Resource Manager's door: the requests that az, the Azure SDKs, Terraform and postern itself send,
+// answered by package api. It knows paths, versions, tokens, headers and limits; what a resource is and when a write is
+// done it does not know.
 package arm
 
 import (
@@ -9,11 +10,13 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 
 	"postern/api"
 	"postern/compile"
+	"postern/inspect"
 	"postern/resource"
 	"postern/server"
 	"postern/servicetag"
@@ -21,13 +24,19 @@ import (
 	"postern/token"
 )
 
-// Options are what a door stands before. All but Authorize, Rate and Log must be set.
+// Options are what a door stands before. All but SignIn, Routes, Authorize, Rate and Log must be set.
 type Options struct {
 	API       *api.API
 	Cache     *server.Cache
 	Compiler  *compile.Compiler
 	Catalogue func(context.Context) (*servicetag.Catalogue, error)
-	SignIn    *signin.Service
+	Inspector *inspect.Inspector
+	Tenant    string // GUID
+
+	// SignIn gives tokens. nil: nobody can sign in yet, and requests come from the local owner alone: see Door.LetIn.
+	SignIn *signin.Service
+
+	Routes []Route // what other packages answer
 
 	// Authorize judges every request that has a valid token: action is Azure's ("Microsoft.Network/virtualNetworks/write"),
 	// scope an id. nil lets owners do everything and others nothing.
@@ -41,6 +50,8 @@ type Options struct {
 type Door struct {
 	Options
 	limits *limits
+	added  map[string]methods // of Options.Routes, by path in lower case
+	signIn atomic.Pointer[signin.Service]
 }
 
 // New makes a door.
@@ -54,37 +65,51 @@ func New(options Options) *Door {
 	if options.Log == nil {
 		options.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Door{Options: options, limits: newLimits(options.Rate)}
+	d := &Door{Options: options, limits: newLimits(options.Rate), added: map[string]methods{}}
+	for _, one := range options.Routes {
+		path := strings.ToLower(strings.Trim(one.Path, "/"))
+		if d.added[path] == nil {
+			d.added[path] = methods{}
+		}
+		d.added[path][one.Method] = route{one.Action, func(r *request) (int, any, error) { return one.Answer(r.Request) }}
+	}
+	d.signIn.Store(options.SignIn)
+	return d
 }
+
+// LetIn lets those in who have a token of a service, from now on.
+func (d *Door) LetIn(service *signin.Service) { d.signIn.Store(service) }
 
 // request is an HTTP request with what the door found out about it.
 type request struct {
 	*http.Request
-	door    *Door
-	header  http.Header // of the answer
-	base    string      // the address that the client sees the door under: "https://localhost:8443"
-	at      target
-	version string // api-version
-	caller  signin.Caller
+	door     *Door
+	header   http.Header // of the answer
+	base     string      // the address that the client sees the door under: "https://localhost:8443"
+	segments []string    // of the path
+	at       target
+	version  string // api-version
+	caller   signin.Caller
 }
 
 // ServeHTTP answers one request.
 func (d *Door) ServeHTTP(w http.ResponseWriter, raw *http.Request) {
 	r := &request{Request: raw, door: d, header: w.Header(), base: baseOf(raw)}
 	r.name()
-	segments, err := split(raw.URL)
-	if err != nil {
-		api.Respond(w, 0, nil, err)
+	var err error
+	if r.segments, err = split(raw.URL); err != nil {
+		respond(w, 0, nil, err)
 		return
 	}
-	if !isSubscription(segments) && !d.limits.signIn.allow(limitKey(raw.RemoteAddr)) {
+	_, isOwner := r.localOwner()
+	if !isOwner && !takesToken(r.segments) && !d.limits.signIn.allow(limitKey(raw.RemoteAddr)) {
 		d.tooMany(w)
 		return
 	}
-	if d.SignIn.Handle(w, raw, r.base, segments, d.storageSuffix(raw.Context())) {
+	if service := d.signIn.Load(); service != nil && service.Handle(w, raw, r.base, r.segments, d.storageSuffix(raw.Context())) {
 		return
 	}
-	status, body, err := r.answer(w, segments)
+	status, body, err := r.answer(w)
 	var slow *limitError
 	if errors.As(err, &slow) {
 		d.tooMany(w)
@@ -96,22 +121,22 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, raw *http.Request) {
 			d.Log.Error("answer a request", "method", raw.Method, "path", raw.URL.Path, "error", err)
 		}
 	}
-	api.Respond(w, status, body, err)
+	respond(w, status, body, err)
 }
 
 // answer goes through the checks in their order: who asks, how often, what for, in which version, and may they.
-func (r *request) answer(w http.ResponseWriter, segments []string) (int, any, error) {
+func (r *request) answer(w http.ResponseWriter) (int, any, error) {
 	var err error
 	if r.caller, err = r.authenticate(); err != nil {
-		if isSubscription(segments) && !r.door.limits.signIn.allow(limitKey(r.RemoteAddr)) {
+		if takesToken(r.segments) && !r.door.limits.signIn.allow(limitKey(r.RemoteAddr)) {
 			return 0, nil, &limitError{}
 		}
 		return 0, nil, err
 	}
-	if !r.door.limits.requests.allow(r.caller.ObjectID) {
+	if _, isOwner := r.localOwner(); !isOwner && !r.door.limits.requests.allow(r.caller.ObjectID) {
 		return 0, nil, &limitError{}
 	}
-	route, at, err := find(r.Method, segments)
+	route, at, err := r.door.find(r.Method, r.segments)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -122,10 +147,18 @@ func (r *request) answer(w http.ResponseWriter, segments []string) (int, any, er
 	if err := r.checkSubscription(); err != nil {
 		return 0, nil, err
 	}
-	if err := r.door.Authorize(r.Context(), r.caller, route.action(r.Method, at), at.scope()); err != nil {
+	action, scope := route.action(r.Method, at), at.scope()
+	if operation, ok := r.operationOf(); ok && operation != nil {
+		action, scope = operationRights(operation)
+	}
+	if err := r.door.Authorize(r.Context(), r.caller, action, scope); err != nil {
 		return 0, nil, err
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	limit := int64(maxBody)
+	if isFabric(r.segments) {
+		limit = maxBatch
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	return route.answer(r)
 }
 
@@ -157,18 +190,25 @@ func baseOf(r *http.Request) string {
 	return "http://" + r.Host
 }
 
-// authenticate reads the token. The answer's header tells a client without one where to get it (RFC 6750 section 3).
+// authenticate finds out who asks: the owner of the listener, or who has the token. The answer's header tells a client without one where to get it (RFC 6750 section 3).
 func (r *request) authenticate() (signin.Caller, error) {
+	if owner, ok := r.localOwner(); ok {
+		return owner, nil
+	}
 	refuse := func(code, reason string) (signin.Caller, error) {
 		r.header.Set("WWW-Authenticate", fmt.Sprintf(`Bearer authorization_uri="%s/%s", error="invalid_token", error_description="%s"`,
-			r.base, r.door.SignIn.Tenant(), reason))
+			r.base, r.door.Tenant, reason))
 		return signin.Caller{}, &resource.Error{Code: code, Status: http.StatusUnauthorized, Message: "Authentication failed. " + reason}
 	}
 	kind, raw, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if raw == "" || !strings.EqualFold(kind, "Bearer") {
 		return refuse("AuthenticationFailed", "The 'Authorization' header is missing or has no bearer token.")
 	}
-	caller, err := r.door.SignIn.Verify(strings.TrimSpace(raw), []string{r.base})
+	service := r.door.signIn.Load()
+	if service == nil {
+		return refuse("InvalidAuthenticationToken", "Nobody can sign in here.")
+	}
+	caller, err := service.Verify(strings.TrimSpace(raw), []string{r.base})
 	switch {
 	case errors.Is(err, signin.ErrUnknown):
 		return signin.Caller{}, &resource.Error{Code: "AuthorizationFailed", Status: http.StatusForbidden, Message: err.Error() + "."}
@@ -218,7 +258,12 @@ func (d *Door) storageSuffix(ctx context.Context) string {
 	return cloud.Snapshot().Settings.StorageSuffix
 }
 
-// isSubscription tells whether a path asks for resources, which takes a token; everything else is signing in.
-func isSubscription(segments []string) bool {
-	return len(segments) > 0 && strings.EqualFold(segments[0], "subscriptions")
+// takesToken tells whether a path is one of resources; everything else is signing in.
+func takesToken(segments []string) bool {
+	return len(segments) > 0 && (strings.EqualFold(segments[0], "subscriptions") || isFabric(segments))
+}
+
+// isFabric tells whether a path is one that Azure does not have.
+func isFabric(segments []string) bool {
+	return len(segments) > 0 && strings.EqualFold(segments[0], "postern")
 }

@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"postern/api"
 	"postern/resource"
 )
 
@@ -67,7 +66,7 @@ func (*limitError) Error() string { return "too many requests" }
 func (d *Door) tooMany(w http.ResponseWriter) {
 	after := strconv.Itoa(int(max(1, math.Ceil(1/d.Rate.PerSecond))))
 	w.Header().Set("Retry-After", after)
-	api.Respond(w, 0, nil, &resource.Error{Code: "TooManyRequests", Status: http.StatusTooManyRequests,
+	respond(w, 0, nil, &resource.Error{Code: "TooManyRequests", Status: http.StatusTooManyRequests,
 		Message: fmt.Sprintf("The number of requests is over the limit of %v a second. Please try again after %s seconds.", d.Rate.PerSecond, after)})
 }
 

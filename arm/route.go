@@ -68,17 +68,29 @@ func (r route) action(method string, at target) string {
 }
 
 // find chooses the route of a request. The error says what is wrong about the path or the method.
-func find(method string, segments []string) (route, target, error) {
+func (d *Door) find(method string, segments []string) (route, target, error) {
 	at, rest := parse(segments)
 	var found methods
 	switch {
+	case isFabric(segments):
+		if found = d.own(segments); found == nil {
+			return route{}, at, nothingAt(segments)
+		}
 	case at.provider == "":
 		found = fixed[pattern(at, rest, segments)]
 		if found == nil {
-			return route{}, at, &resource.Error{Code: "NotFound", Status: http.StatusNotFound, Message: fmt.Sprintf("There is nothing at /%s.", strings.Join(segments, "/"))}
+			return route{}, at, nothingAt(segments)
 		}
 	case len(at.types) == 0:
 		found = methods{"GET": {"Microsoft.Resources/subscriptions/providers/read", getProvider}}
+	case isOperation(at):
+		if _, ok := providerNamed(at.provider); !ok {
+			return route{}, at, at.known()
+		}
+		found = methods{"GET": {"", getOperation}}
+		if strings.EqualFold(at.types[1], "operationResults") {
+			found = methods{"GET": {"", getOperationResult}}
+		}
 	default:
 		key := strings.ToLower(at.provider)
 		for i, typ := range at.types {
@@ -106,6 +118,10 @@ func find(method string, segments []string) (route, target, error) {
 	}
 	return route{}, at, &resource.Error{Code: "MethodNotAllowed", Status: http.StatusMethodNotAllowed, Message: fmt.Sprintf("The method %s is not known "+
 		"here; known are %s.", method, strings.Join(slices.Sorted(maps.Keys(found)), ", "))}
+}
+
+func nothingAt(segments []string) error {
+	return &resource.Error{Code: "NotFound", Status: http.StatusNotFound, Message: fmt.Sprintf("There is nothing at /%s.", strings.Join(segments, "/"))}
 }
 
 // pattern is a path without a provider as the key of fixed.

@@ -24,7 +24,7 @@ type tenant struct {
 }
 
 func listTenants(r *request) (int, any, error) {
-	id := r.door.SignIn.Tenant()
+	id := r.door.Tenant
 	return http.StatusOK, list{Value: []tenant{{ID: "/tenants/" + id, TenantID: id, DisplayName: "Postern", Category: "Home"}}}, nil
 }
 
@@ -44,7 +44,7 @@ func (r *request) subscription(id string) subscription {
 	if id == resource.DefaultSubscription {
 		name = "Postern"
 	}
-	return subscription{ID: "/subscriptions/" + id, SubscriptionID: id, TenantID: r.door.SignIn.Tenant(), DisplayName: name, State: "Enabled",
+	return subscription{ID: "/subscriptions/" + id, SubscriptionID: id, TenantID: r.door.Tenant, DisplayName: name, State: "Enabled",
 		Policies: map[string]string{"locationPlacementId": "Public_2014-09-01", "quotaId": "PayAsYouGo_2014-09-01", "spendingLimit": "Off"},
 		Source:   "RoleBased", ManagedBy: []string{}}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"postern/agent"
 	"postern/api/client"
+	"postern/arm"
 	"postern/control"
 	"postern/explain"
 	"postern/gateway"
@@ -93,8 +93,8 @@ func Start(ctx context.Context, options Options) (*Cloud, error) {
 	}
 	var err error
 	if c.control, err = control.Start(c.dir, c.log, control.Options{
-		Handlers: map[string]http.Handler{client.ExecPath: http.HandlerFunc(c.answerExec)},
-		Wired:    c.wired,
+		Routes: []arm.Route{c.execRoute()},
+		Wired:  c.wired,
 	}); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -211,6 +211,21 @@ func (c *Cloud) nic(ctx context.Context, nic string) (*model.NetworkInterface, e
 	return explain.FindNIC(snapshot, nic)
 }
 
+// running is nic, for a VM that is not powered off.
+func (c *Cloud) running(ctx context.Context, nic string) (*model.NetworkInterface, error) {
+	found, err := c.nic(ctx, nic)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	stopped := c.current.StoppedNICs()[found.ID.Key()]
+	c.mu.Unlock()
+	if stopped {
+		return nil, fmt.Errorf("the VM of NIC %s is powered off: start it, with az vm start", found.ID.Name())
+	}
+	return found, nil
+}
+
 // DataPath is Kernel or Userspace.
 func (c *Cloud) DataPath() string { return c.dataPath }
 
@@ -231,7 +246,7 @@ func (c *Cloud) CA() []byte { return c.authority }
 
 // Machine is the VM of a NIC, by the NIC's name or id. It waits until the VM is there and judged, or the context ends.
 func (c *Cloud) Machine(ctx context.Context, nic string) (Machine, error) {
-	found, err := c.nic(ctx, nic)
+	found, err := c.running(ctx, nic)
 	if err != nil {
 		return nil, err
 	}

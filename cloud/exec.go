@@ -2,16 +2,17 @@ package cloud
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
 	"postern/api/client"
+	"postern/arm"
+	"postern/resource"
 )
 
 // Exec tells how a program runs as the VM of a NIC. It waits until the VM is there and judged, or the context ends.
 func (c *Cloud) Exec(ctx context.Context, nic string) (client.Exec, error) {
-	found, err := c.nic(ctx, nic)
+	found, err := c.running(ctx, nic)
 	if err != nil {
 		return client.Exec{}, err
 	}
@@ -21,18 +22,15 @@ func (c *Cloud) Exec(ctx context.Context, nic string) (client.Exec, error) {
 // execWait bounds how long another process waits for a VM.
 const execWait = 15 * time.Second
 
-// answerExec is Exec for other processes: GET client.ExecPath?nic=NIC.
-func (c *Cloud) answerExec(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	ctx, cancel := context.WithTimeout(r.Context(), execWait)
-	defer cancel()
-	how, err := c.Exec(ctx, r.URL.Query().Get("nic"))
-	var answer any = how
-	if err != nil {
-		w.WriteHeader(http.StatusNotFound)
-		answer = map[string]any{"error": map[string]string{"code": "ResourceNotFound", "message": err.Error()}}
-	}
-	if err := json.NewEncoder(w).Encode(answer); err != nil {
-		c.log.Debug("answer how to run as a VM", "error", err)
-	}
+// execRoute is Exec for other processes.
+func (c *Cloud) execRoute() arm.Route {
+	return arm.Route{Method: http.MethodGet, Path: client.ExecPath, Action: "Postern.Fabric/exec/action", Answer: func(r *http.Request) (int, any, error) {
+		ctx, cancel := context.WithTimeout(r.Context(), execWait)
+		defer cancel()
+		how, err := c.Exec(ctx, r.URL.Query().Get("nic"))
+		if err != nil {
+			return 0, nil, &resource.Error{Code: resource.CodeResourceNotFound, Status: http.StatusNotFound, Message: err.Error()}
+		}
+		return http.StatusOK, how, nil
+	}}
 }

@@ -159,15 +159,15 @@ func (w *kernelWorld) addNode(wanted model.Node) error {
 	return nil
 }
 
-// addMachines gives every NIC its VM, and takes away those whose NIC went or changed.
+// addMachines gives every NIC its VM, and takes away those whose NIC went or changed, or that are stopped.
 func (w *kernelWorld) addMachines(snapshot *model.Snapshot) error {
-	prefixes := subnetPrefixes(snapshot)
+	prefixes, stopped := subnetPrefixes(snapshot), snapshot.StoppedNICs()
 	wanted := map[uint32]bool{}
 	var problems []error
 	for i := range snapshot.NetworkInterfaces {
 		nic := &snapshot.NetworkInterfaces[i]
 		prefix, carrier := prefixes[nic.Number], w.nodes[nic.Node]
-		if !prefix.IsValid() || carrier == nil || carrier.host == nil {
+		if !prefix.IsValid() || carrier == nil || carrier.host == nil || stopped[nic.ID.Key()] {
 			continue
 		}
 		shape := lab.NIC{

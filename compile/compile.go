@@ -33,6 +33,9 @@ func (c *Compiler) Compile(snapshot *model.Snapshot, catalogue *servicetag.Catal
 	}
 	carried := map[string][]nic{}
 	for _, nic := range in.nics {
+		if in.stopped(nic) {
+			continue
+		}
 		carried[nic.Node] = append(carried[nic.Node], nic)
 	}
 	directories := in.directories()
@@ -172,6 +175,12 @@ func index(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) *indexed {
 	}
 	slices.SortFunc(in.nics, func(a, b nic) int { return cmp.Compare(a.Number, b.Number) })
 	return in
+}
+
+// stopped tells whether a NIC's VM does not run. No host carries such a NIC, and no directory leads to it.
+func (in *indexed) stopped(nic nic) bool {
+	vm := in.machines[nic.ID.Key()]
+	return vm != nil && vm.Stopped
 }
 
 // subnet finds a subnet, nil for none. The subnets of a VNet are sorted by their keys when the first of them is asked for.

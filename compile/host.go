@@ -86,7 +86,7 @@ func (in *indexed) serviceTable(out *plan.Host, made map[model.Location]plan.Ref
 func (in *indexed) directories() map[uint32][]plan.Location {
 	out := map[uint32][]plan.Location{}
 	for _, nic := range in.nics {
-		if nic.subnet == nil || in.locators[nic.Node].IsZero() {
+		if nic.subnet == nil || in.locators[nic.Node].IsZero() || in.stopped(nic) {
 			continue
 		}
 		vnet := nic.subnet.vnet.Number

@@ -1,18 +1,19 @@
-// Package control is the control plane in one process: the store, the API at its door and the compile loop between
-// resources and plans.
+// Package control is the control plane in one process: the store, the API, its door with a socket in the state folder and
+// an address for everybody else, and the compile loop between resources and plans.
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"postern/api"
-	"postern/api/client"
+	"postern/arm"
 	"postern/compile"
 	"postern/inspect"
 	"postern/model"
@@ -30,7 +31,9 @@ type Plane struct {
 	API      *api.API
 	Compiler *compile.Compiler
 
+	handler    *arm.Door
 	door       atomic.Pointer[Door] // nil before OpenDoor
+	signIn     signIn
 	catalogues *server.Catalogues
 	log        *slog.Logger
 	ctx        context.Context // of what runs
@@ -40,12 +43,13 @@ type Plane struct {
 
 // Options are what a control plane's surroundings add to it; the zero value adds nothing.
 type Options struct {
-	Handlers map[string]http.Handler                         // answers at the API's socket, by path
-	Wired    func(ctx context.Context, revision int64) error // see api.API
+	Routes []arm.Route                                     // answers at the API's doors
+	Wired  func(ctx context.Context, revision int64) error // see api.API
+
+	Wait, Bound time.Duration // of writes: see api.API; 0 for its defaults
 }
 
-// Start opens the state folder and runs a control plane on it until Close. Beside the API its socket answers questions
-// about the cloud (package inspect). A folder that another process has gives embedded.ErrTaken.
+// Start opens the state folder and runs a control plane on it until Close, with the API's socket in the folder. A folder that another process has gives embedded.ErrTaken.
 func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 	opened, err := embedded.Open(dir)
 	if err != nil {
@@ -57,6 +61,8 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 		catalogues: server.NewCatalogues(opened.Store), log: log, ctx: ctx, stop: stop,
 	}
 	p.API = api.New(opened.Store, p.Cache, resource.Options{FrontAddresses: p.frontAddresses, KnownTag: p.knownTag})
+	p.API.Wired = options.Wired
+	p.API.Wait, p.API.Bound = cmp.Or(options.Wait, api.DefaultWait), cmp.Or(options.Bound, api.DefaultBound)
 	if _, err := p.Catalogue(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -69,22 +75,17 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 			return p.Compiler.Compile(snapshot, catalogue)
 		}, log)
 	})
-	p.API.Mount(inspect.Prefix, inspect.New(p.Cache, p.Compiler, p.Catalogue))
-	p.API.Mount(client.DoorPath, http.HandlerFunc(p.answerDoor))
-	p.API.Mount(client.DoorPath+"/", http.HandlerFunc(p.answerDoor))
-	p.API.Wired = options.Wired
-	for path, handler := range options.Handlers {
-		p.API.Mount(path, handler)
+	if err := p.API.Resume(ctx); err != nil {
+		return nil, errors.Join(err, p.Close())
 	}
-	listener, err := api.Listen(dir)
+	p.handler = arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue,
+		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant,
+		Routes: append(p.doorRoutes(), options.Routes...), Log: log})
+	listener, err := listenLocally(dir)
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
-	p.work.Go(func() {
-		if err := p.API.Serve(ctx, listener, log); err != nil {
-			log.Error("the API's socket failed; start again", "error", err)
-		}
-	})
+	p.serve(listener, arm.AsLocalOwner)
 	return p, nil
 }
 
@@ -128,5 +129,6 @@ func (p *Plane) knownTag(name string) bool {
 func (p *Plane) Close() error {
 	p.stop()
 	p.work.Wait()
+	p.API.Close()
 	return p.Store.Close()
 }

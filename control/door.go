@@ -5,14 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
-	"postern/api"
 	"postern/api/client"
 	"postern/arm"
 	"postern/certificate"
@@ -29,13 +27,28 @@ const DefaultListen = "localhost:8443"
 type Door struct {
 	client.Door
 	Secret string // of the first principal, when it was made just now; "" otherwise
+}
 
-	signIn *signin.Service
+// signIn is the plane's token service. It is made when the first door is opened: only who has just been told a secret can
+// use it.
+type signIn struct {
+	mu      sync.Mutex
+	service *signin.Service
+}
+
+// open answers the token service and, when this made the first principal, its secret.
+func (s *signIn) open(ctx context.Context, secrets signin.Secrets) (service *signin.Service, secret string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.service == nil {
+		s.service, secret, err = signin.New(ctx, secrets, model.DefaultSettings.Tenant)
+	}
+	return s.service, secret, err
 }
 
 // OpenDoor opens the door at an address: "host:port" or "https://host:port" with TLS, by the certificate given or, without
 // one, by a leaf of the cloud's own authority for localhost and the address; "http://host:port" without TLS, on loopback
-// alone. Port 0 takes any. Close closes it. A plane has one door.
+// alone. Port 0 takes any. Close closes it. A plane tells of the door that was opened last.
 func (p *Plane) OpenDoor(ctx context.Context, listen string, given *tls.Certificate) (*Door, error) {
 	address, plain := strings.CutPrefix(strings.TrimSuffix(listen, "/"), "http://")
 	address = strings.TrimPrefix(address, "https://")
@@ -46,7 +59,7 @@ func (p *Plane) OpenDoor(ctx context.Context, listen string, given *tls.Certific
 	if plain && !loopback(host) {
 		return nil, fmt.Errorf("open the API's door at %q: without TLS it may only be at a loopback address: write https", listen)
 	}
-	service, secret, err := signin.New(ctx, p.Store, model.DefaultSettings.Tenant)
+	service, secret, err := p.signIn.open(ctx, p.Store)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +67,7 @@ func (p *Plane) OpenDoor(ctx context.Context, listen string, given *tls.Certific
 	if err != nil {
 		return nil, fmt.Errorf("open the API's door at %s: %w", address, err)
 	}
-	door := &Door{Secret: secret, signIn: service}
+	door := &Door{Secret: secret}
 	door.Tenant, door.ClientID, door.Subscription = service.Tenant(), service.ClientID(), resource.DefaultSubscription
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	if host == "" || host == "0.0.0.0" || host == "::" {
@@ -69,34 +82,10 @@ func (p *Plane) OpenDoor(ctx context.Context, listen string, given *tls.Certific
 		}
 		listener = tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificates, NextProtos: []string{"http/1.1"}})
 	}
-	handler := arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue, SignIn: service, Log: p.log})
-	p.serveDoor(listener, handler)
+	p.handler.LetIn(service)
+	p.serve(listener, nil)
 	p.door.Store(door)
 	return door, nil
-}
-
-// serveDoor answers until the plane closes.
-func (p *Plane) serveDoor(listener net.Listener, handler http.Handler) {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug)}
-	p.work.Go(func() {
-		stopped := make(chan struct{})
-		stop := context.AfterFunc(p.ctx, func() {
-			defer close(stopped)
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), time.Second)
-			defer cancel()
-			if server.Shutdown(ctx) != nil {
-				server.Close()
-			}
-		})
-		err := server.Serve(listener)
-		if !stop() {
-			<-stopped
-		}
-		if !errors.Is(err, http.ErrServerClosed) {
-			p.log.Error("the API's door failed; start again", "error", err)
-		}
-	})
 }
 
 func loopback(host string) bool {
@@ -153,21 +142,30 @@ func (r *renewed) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return fresh, nil
 }
 
-// answerDoor tells over the plane's own socket where the door is, and makes new secrets: whoever can connect to the socket
-// owns the cloud.
-func (p *Plane) answerDoor(w http.ResponseWriter, r *http.Request) {
-	door := p.door.Load()
-	if door == nil {
-		api.Respond(w, 0, nil, &resource.Error{Code: "NotFound", Status: http.StatusNotFound, Message: "The API has no door open: start postern up with --listen."})
-		return
+// doorRoutes tell where the door is, and make new secrets.
+func (p *Plane) doorRoutes() []arm.Route {
+	return []arm.Route{
+		{Method: http.MethodGet, Path: client.DoorPath, Action: "Postern.Fabric/door/read", Answer: p.tellDoor},
+		{Method: http.MethodPost, Path: client.DoorPath + "/secret", Action: "Postern.Fabric/door/secret/action", Answer: p.newSecret},
 	}
-	answer := door.Door
-	var err error
-	switch {
-	case r.Method == http.MethodPost && r.URL.Path == client.DoorPath+"/secret":
-		answer.Secret, err = door.signIn.NewSecret(r.Context())
-	case r.Method != http.MethodGet || r.URL.Path != client.DoorPath:
-		err = &resource.Error{Code: "NotFound", Status: http.StatusNotFound, Message: "There is nothing at " + r.URL.Path + "."}
+}
+
+func (p *Plane) tellDoor(*http.Request) (int, any, error) {
+	if door := p.door.Load(); door != nil {
+		return http.StatusOK, door.Door, nil
 	}
-	api.Respond(w, http.StatusOK, answer, err)
+	return 0, nil, &resource.Error{Code: "NotFound", Status: http.StatusNotFound, Message: "The API has no door open: start postern up with --listen."}
+}
+
+func (p *Plane) newSecret(r *http.Request) (int, any, error) {
+	if _, _, err := p.tellDoor(r); err != nil {
+		return 0, nil, err
+	}
+	service, _, err := p.signIn.open(r.Context(), p.Store)
+	if err != nil {
+		return 0, nil, err
+	}
+	answer := p.door.Load().Door
+	answer.Secret, err = service.NewSecret(r.Context())
+	return http.StatusOK, answer, err
 }

@@ -7,14 +7,14 @@ type reasonText struct{ detail, hint string }
 
 // reasonTexts are those that a first packet of a connection can meet.
 var reasonTexts = map[model.Reason]reasonText{
-	model.ReasonUnsynced:    {"no host carries the NIC", "name an existing host in the NIC's tag postern.node, or leave the tag out"},
+	model.ReasonUnsynced:    {"no host carries the NIC", "start its VM if that is powered off; name an existing host in the NIC's tag postern.node, or leave the tag out"},
 	model.ReasonDestination: {"multicast, broadcast, loopback and zero addresses are nobody's", "use the address of one machine"},
 	model.ReasonSecurityGroup: {"a network security group denies it",
 		"allow it by a security rule with a lower priority number"},
 	model.ReasonNoRoute:   {"no route has the destination", "add a route to the subnet's route table"},
 	model.ReasonRouteNone: {"the winning route's next hop is None, which drops the packet", "add a route that is longer or equally long, or peer the VNet that has the address"},
 	model.ReasonNoGateway: {"the winning route's next hop is VirtualNetworkGateway, and the VNet has none", "change the route's next hop"},
-	model.ReasonNoSuchAddress: {"the address is in the VNet's or a peer's address space, but no NIC has it",
+	model.ReasonNoSuchAddress: {"the address is in the VNet's or a peer's address space, but no NIC has it whose machine runs",
 		"check the address: postern get networkInterfaces lists the NICs"},
 	model.ReasonApplianceUnowned: {"the winning route's next hop is a VirtualAppliance whose address no NIC has",
 		"give a NIC with IP forwarding that address, or remove the route"},

@@ -14,7 +14,7 @@ var layers = [][]string{
 	// The nouns: no I/O.
 	{"model", "resource/schema"},
 	// One idea each, about nouns alone: formats, numbers, addresses.
-	{"wire", "packet", "plan", "servicetag", "resource", "token", "certificate", "demo/application",
+	{"wire", "packet", "plan", "servicetag", "resource", "template", "token", "certificate", "demo/application",
 		"resource/sdktest",
 		"datapath/kernel/bpf", "datapath/userspace/splice"},
 	// What follows from one or two of them.
@@ -26,10 +26,11 @@ var layers = [][]string{
 	{"datapath/kernel", "datapath/userspace", "lab", "gateway", "platform", "api"},
 	// Parts put together: a node, an explanation that asks every judge; its answers; a control plane.
 	{"node", "explain"},
-	{"inspect", "arm"},
+	{"inspect"},
+	{"arm"},
 	{"control"},
-	// A whole cloud on one machine, and what runs on it.
-	{"cloud"},
+	// A whole cloud on one machine, and what runs on it; a control plane for tests.
+	{"cloud", "control/controltest"},
 	{"demo", "bench"},
 	// The command line, and these tests.
 	{"cmd/postern", "house"},

@@ -1,15 +1,13 @@
-// Package inspect answers questions about the cloud as it stands, over HTTP beside the API: effective routes, and what
-// becomes of a packet. It only reads.
+// Package inspect answers questions about the cloud as it stands: effective routes, and what becomes of a packet. It only
+// reads.
 package inspect
 
 import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"sync"
 
-	"postern/api"
 	"postern/compile"
 	"postern/explain"
 	"postern/model"
@@ -18,9 +16,6 @@ import (
 	"postern/server"
 	"postern/servicetag"
 )
-
-// Prefix is where the handler of New is to be mounted.
-const Prefix = "/postern/inspect/"
 
 // Routes is the answer about effective routes (ROUTE-12, ROUTE-18).
 type Routes struct {
@@ -33,8 +28,9 @@ type Routes struct {
 // CatalogueSource gives the service-tag catalogue of now: (*server.Catalogues).Current.
 type CatalogueSource func(context.Context) (*servicetag.Catalogue, error)
 
-// inspector remembers the newest cloud compiled, since questions come in bursts.
-type inspector struct {
+// Inspector answers questions. It remembers the newest cloud compiled, since questions come in bursts. It is safe for
+// concurrent use.
+type Inspector struct {
 	cache     *server.Cache
 	compiler  *compile.Compiler
 	catalogue CatalogueSource
@@ -45,62 +41,41 @@ type inspector struct {
 	revision int64
 }
 
-// New makes a handler of these requests; answers are JSON, errors ARM's {"error": {…}}:
-//
-//	GET /postern/inspect/routes?nic=NIC                             Routes
-//	GET /postern/inspect/explain?from=NIC&to=HOST:PORT[&protocol=udp]   explain.Explanation
-//
-// NIC is an id or a name. The compiler may be the compile loop's own.
-func New(cache *server.Cache, compiler *compile.Compiler, catalogue CatalogueSource) http.Handler {
-	i := &inspector{cache: cache, compiler: compiler, catalogue: catalogue}
-	mux := http.NewServeMux()
-	handle := func(path string, answer func(*http.Request) (any, error)) {
-		mux.HandleFunc("GET "+Prefix+path, func(w http.ResponseWriter, r *http.Request) {
-			body, err := answer(r)
-			api.Respond(w, http.StatusOK, body, refusal(err))
-		})
-	}
-	handle("routes", i.routes)
-	handle("explain", i.explain)
-	return mux
+// New makes an inspector. The compiler may be the compile loop's own.
+func New(cache *server.Cache, compiler *compile.Compiler, catalogue CatalogueSource) *Inspector {
+	return &Inspector{cache: cache, compiler: compiler, catalogue: catalogue}
 }
 
-func (i *inspector) routes(r *http.Request) (any, error) {
-	cloud, catalogue, err := i.now(r.Context())
+// Routes answers the effective routes of a NIC, given by its id or name. A NIC that is not there is a *resource.Error.
+func (i *Inspector) Routes(ctx context.Context, name string) (Routes, error) {
+	cloud, catalogue, err := i.now(ctx)
 	if err != nil {
-		return nil, err
+		return Routes{}, err
 	}
-	nic, err := explain.FindNIC(cloud, r.URL.Query().Get("nic"))
+	nic, err := explain.FindNIC(cloud, name)
 	if err != nil {
-		return nil, err
+		return Routes{}, refusal(err)
 	}
 	table, err := i.compiler.Effective(cloud, catalogue, nic)
 	if err != nil {
-		return nil, err
+		return Routes{}, err
 	}
 	return Routes{Revision: cloud.Revision, NIC: nic.ID, Subnet: nic.Subnet, Value: table.Effective()}, nil
 }
 
-func (i *inspector) explain(r *http.Request) (any, error) {
-	query := r.URL.Query()
-	question := explain.Question{From: query.Get("from"), To: query.Get("to")}
-	switch protocol := query.Get("protocol"); strings.ToLower(protocol) {
-	case "", "tcp":
-		question.Protocol = model.ProtocolTCP
-	case "udp":
-		question.Protocol = model.ProtocolUDP
-	default:
-		return nil, &explain.TargetError{Message: "protocol " + protocol + ": use tcp or udp"}
-	}
-	cloud, err := i.compiled(r.Context())
+// Explain tells what becomes of the first packet of a connection. A NIC or a target that makes no sense is a
+// *resource.Error.
+func (i *Inspector) Explain(ctx context.Context, question explain.Question) (*explain.Explanation, error) {
+	cloud, err := i.compiled(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return explain.Packet(cloud, question)
+	explanation, err := explain.Packet(cloud, question)
+	return explanation, refusal(err)
 }
 
 // now is the cloud and the catalogue as they stand.
-func (i *inspector) now(ctx context.Context) (*model.Snapshot, *servicetag.Catalogue, error) {
+func (i *Inspector) now(ctx context.Context) (*model.Snapshot, *servicetag.Catalogue, error) {
 	cloud, err := i.cache.Current(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -109,7 +84,7 @@ func (i *inspector) now(ctx context.Context) (*model.Snapshot, *servicetag.Catal
 	return cloud.Snapshot(), catalogue, err
 }
 
-func (i *inspector) compiled(ctx context.Context) (*explain.Cloud, error) {
+func (i *Inspector) compiled(ctx context.Context) (*explain.Cloud, error) {
 	snapshot, catalogue, err := i.now(ctx)
 	if err != nil {
 		return nil, err

@@ -198,6 +198,7 @@ type VirtualMachine struct {
 	Location          Location
 	NetworkInterfaces []ResourceID
 	PrincipalID       string // of the system-assigned identity, "" without one; allotted at creation
+	Stopped           bool   // it is powered off, deallocated or not: no host carries its NICs
 }
 
 // ServiceEndpointPolicy is Microsoft.Network/serviceEndpointPolicies.

@@ -17,6 +17,7 @@ var sdkModels = map[string]func() any{
 	TypeNetworkInterface:                        func() any { return new(armnetwork.Interface) },
 	TypeNatGateway:                              func() any { return new(armnetwork.NatGateway) },
 	TypePublicIPAddress:                         func() any { return new(armnetwork.PublicIPAddress) },
+	TypeNetworkWatcher:                          func() any { return new(armnetwork.Watcher) },
 	TypeRouteTable:                              func() any { return new(armnetwork.RouteTable) },
 	TypeRouteTable + "/routes":                  func() any { return new(armnetwork.Route) },
 	TypeNetworkSecurityGroup:                    func() any { return new(armnetwork.SecurityGroup) },
@@ -71,6 +72,7 @@ func rich(t testing.TB) *Cloud {
 	t.Helper()
 	return must(t, sample(t),
 		`put publicIPAddresses/pip-nat {"location":"West Europe","sku":{"name":"standard"},"zones":["1"],"properties":{"publicIPAllocationMethod":"static","idleTimeoutInMinutes":10,"dnsSettings":{"domainNameLabel":"out"}}}`,
+		`put networkWatchers/watcher {"location":"westeurope","properties":{}}`,
 		`put natGateways/nat {"location":"westeurope","sku":{"name":"Standard"},"properties":{"idleTimeoutInMinutes":10,"publicIpAddresses":[{"id":"publicIPAddresses/pip-nat"}]}}`,
 		`put virtualNetworks/hub {"location":"westeurope","tags":{"a":"b"},"properties":{"addressSpace":{"addressPrefixes":["10.20.0.0/16"]},"dhcpOptions":{"dnsServers":["10.20.0.4"]},"flowTimeoutInMinutes":10,"encryption":{"enabled":false},
 			"subnets":[{"name":"a","properties":{"addressPrefixes":["10.20.1.0/24"],"natGateway":{"id":"natGateways/nat"},"networkSecurityGroup":{"id":"networkSecurityGroups/nsg","location":"westeurope"},"privateEndpointNetworkPolicies":"enabled","defaultOutboundAccess":false,

@@ -150,7 +150,7 @@ func decodeVirtualMachine(r *Record) (any, error) {
 		return nil, err
 	}
 	vm := &virtualMachine{}
-	vm.VirtualMachine = model.VirtualMachine{ID: model.ResourceID(r.ID), Location: location}
+	vm.VirtualMachine = model.VirtualMachine{ID: model.ResourceID(r.ID), Location: location, Stopped: r.Allotted.Power != ""}
 	const field = "properties.networkProfile.networkInterfaces"
 	for i := range body.Properties.NetworkProfile.NetworkInterfaces {
 		written := body.Properties.NetworkProfile.NetworkInterfaces[i]

@@ -51,6 +51,8 @@ func (j *judge) written(e *entry) error {
 		return j.networkInterface(e, noun)
 	case *virtualMachine:
 		return j.virtualMachine(e, noun)
+	case *networkWatcher:
+		return j.networkWatcher(noun)
 	}
 	return nil
 }
@@ -94,6 +96,8 @@ func locationOf(noun any) model.Location {
 		return noun.Location
 	case *virtualMachine:
 		return noun.Location
+	case *networkWatcher:
+		return noun.location
 	}
 	return ""
 }

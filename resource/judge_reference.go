@@ -46,7 +46,7 @@ func rootOf(id model.ResourceID) model.ResourceID {
 // name gives a network resource its resourceGuid, which it keeps.
 func (j *judge) name(e *entry) {
 	allotted := &e.record.Allotted
-	if j.checkOnly || allotted.GUID != "" || !strings.HasPrefix(e.record.Type, "Microsoft.Network/") {
+	if j.checkOnly || allotted.GUID != "" || !strings.HasPrefix(e.record.Type, "Microsoft.Network/") || e.record.Type == TypeNetworkWatcher {
 		return
 	}
 	// Not from Options.Random: an answer's GUID is no secret, and keys do not depend on how many there are.

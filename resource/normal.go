@@ -14,6 +14,7 @@ var models = map[string]string{
 	TypeApplicationSecurityGroup:                "network.ApplicationSecurityGroup",
 	TypeNetworkInterface:                        "network.Interface",
 	TypeNatGateway:                              "network.NatGateway",
+	TypeNetworkWatcher:                          "network.Watcher",
 	TypePublicIPAddress:                         "network.PublicIPAddress",
 	TypeRouteTable:                              "network.RouteTable",
 	TypeRouteTable + "/routes":                  "network.Route",

@@ -27,6 +27,7 @@ const (
 	TypeVirtualNetwork           = "Microsoft.Network/virtualNetworks"
 	TypePublicIPAddress          = "Microsoft.Network/publicIPAddresses"
 	TypeNatGateway               = "Microsoft.Network/natGateways"
+	TypeNetworkWatcher           = "Microsoft.Network/networkWatchers"
 	TypeStorageAccount           = "Microsoft.Storage/storageAccounts"
 	TypeNetworkInterface         = "Microsoft.Network/networkInterfaces"
 	TypeVirtualMachine           = "Microsoft.Compute/virtualMachines"
@@ -54,6 +55,7 @@ func init() {
 		{name: TypeStorageAccount, decode: decodeStorageAccount},
 		{name: TypeNetworkInterface, decode: decodeNetworkInterface},
 		{name: TypeVirtualMachine, decode: decodeVirtualMachine},
+		{name: TypeNetworkWatcher, decode: decodeNetworkWatcher},
 	}
 }
 

@@ -150,6 +150,11 @@ type Caller struct {
 	Owner    bool   // may do everything
 }
 
+// LocalOwner is who works on the cloud by the socket in its state folder: whoever can open that owns the cloud.
+var LocalOwner = Caller{Name: "local owner", ClientID: localID, ObjectID: localID, Owner: true}
+
+const localID = "00000000-0000-4000-8000-000000000001" // no principal that signs in has it
+
 // ErrUnknown tells that a token is good, but its principal is not there (any more).
 var ErrUnknown = errors.New("the token's principal is not known here")
 

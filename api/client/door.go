@@ -30,7 +30,7 @@ func (c *Client) NewSecret(ctx context.Context) (Door, error) {
 }
 
 func (c *Client) door(ctx context.Context, method, path string) (Door, error) {
-	data, err := c.do(ctx, method, path, nil)
+	data, err := c.do(ctx, method, path, nil, nil)
 	if err != nil {
 		return Door{}, err
 	}

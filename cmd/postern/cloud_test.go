@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"postern/control"
+	"postern/control/controltest"
 	"postern/inspect"
 	"postern/servicetag/tagtest"
 )
@@ -19,20 +21,7 @@ func TestRealCatalogue(t *testing.T) {
 	if err := os.WriteFile(file, tagtest.Bytes(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "pt") // t.TempDir is too long for the path of a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	stop, err := controlPlane(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := stop(); err != nil {
-			t.Error(err)
-		}
-	}()
+	dir := controltest.Start(t, control.Options{}).Dir
 	postern := func(stdin string, args ...string) string {
 		t.Helper()
 		var stdout, stderr bytes.Buffer

@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"postern/control"
+	"postern/control/controltest"
 )
 
 func TestMain(m *testing.M) {
@@ -18,7 +21,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs real command lines. Beside testscript's own commands there are:
 //
 //	exits CODE COMMAND…   runs a command, which must end with that exit code
-//	serve                 starts a control plane in $POSTERN_DIR: see controlPlane
+//	serve                 starts a control plane in $POSTERN_DIR: see package controltest
 func TestScripts(t *testing.T) {
 	example, err := filepath.Abs(filepath.Join("testdata", "cloud.yaml"))
 	if err != nil {
@@ -63,7 +66,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: serve")
 	}
-	stop, err := controlPlane(ts.Getenv(dirVariable))
+	plane, err := controltest.Open(ts.Getenv(dirVariable), control.Options{})
 	ts.Check(err)
-	ts.Defer(func() { ts.Check(stop()) })
+	ts.Defer(func() { ts.Check(plane.Close()) })
 }

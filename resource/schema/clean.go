@@ -56,8 +56,8 @@ func (c *cleaner) object(model string, value any, path string) (map[string]any, 
 		if _, twice := cleaned[f.name]; twice {
 			return nil, fault(at, "The member '%s' stands twice, in different case.", name)
 		}
-		if f.readOnly || object[name] == nil {
-			continue
+		if f.readOnly || object[name] == nil || f.kind.word() && object[name] == "" {
+			continue // azurerm writes an empty word where it means none
 		}
 		value, err := c.value(f.kind, object[name], at)
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 const small = `
 section s
 enum Colour Red Dark+Blue
-type Box lid=Lid size=int tags={}string colours=[]~Colour made=time weight=number open=bool guid=string! anything=any owner=& keys=[]&
+type Box lid=Lid size=int tags={}string paint=~Colour colours=[]~Colour made=time weight=number open=bool guid=string! anything=any owner=& keys=[]&
 type Lid name=string
 `
 
@@ -38,11 +38,13 @@ func TestClean(t *testing.T) {
 		{"nulls", `{"lid":null,"tags":{"a":null,"b":"c"}}`, `{"tags":{"b":"c"}}`, ""},
 		{"read-only", `{"guid":7,"size":3}`, `{"size":3}`, ""},
 		{"words", `{"colours":["red","dark blue","DarkBlue"]}`, `{"colours":["Red","Dark Blue","Dark Blue"]}`, ""},
+		{"an empty word", `{"paint":"","size":3}`, `{"size":3}`, ""},
 		{"anything", `{"anything":[1,{"a":null}]}`, `{"anything":[1,{"a":null}]}`, ""},
 		{"references", `{"owner":{"ID":"/a","location":"x","properties":{"b":1}},"keys":[{"id":"/b"}]}`, `{"owner":{"id":"/a"},"keys":[{"id":"/b"}]}`, ""},
 		{"a time", `{"made":"2026-01-02T03:04:05Z"}`, `{"made":"2026-01-02T03:04:05Z"}`, ""},
 		{"an unknown field", `{"lid":{"nam":"a"}}`, "", "lid.nam"},
 		{"an unknown word", `{"colours":["Red","Green"]}`, "", "colours[1]"},
+		{"an empty word in a list", `{"colours":[""]}`, "", "colours[0]"},
 		{"twice", `{"size":1,"Size":1}`, "", "size"},
 		{"not a list", `{"colours":"Red"}`, "", "colours"},
 		{"not an object", `{"lid":[]}`, "", "lid"},

@@ -43,6 +43,9 @@ type kind struct {
 	base  string // "string" ... or '&', '~' with a full name, or a model's full name
 }
 
+// word tells whether a value of this kind is one word of an enumeration.
+func (k kind) word() bool { return k.wraps == "" && strings.HasPrefix(k.base, "~") }
+
 // Azure is the table of Azure's models.
 var Azure = sync.OnceValue(func() *Table {
 	table, err := Parse(text)

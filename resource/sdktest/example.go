@@ -12,12 +12,22 @@ import (
 
 // Example is one example call of the SDK's own tests.
 type Example struct {
-	Name      string   // "ExampleSubnetsClient_Get_getSubnet"
-	Client    string   // "SubnetsClient"
-	Method    string   // "BeginCreateOrUpdate"
-	Arguments []string // the call's leading texts: resource group and names
-	Body      any      // the call's body as JSON values, or nil
-	Answer    any      // the documented answer as JSON values, or nil
+	Name      string // "ExampleSubnetsClient_Get_getSubnet"
+	Client    string // "SubnetsClient"
+	Method    string // "BeginCreateOrUpdate"
+	Arguments []any  // behind the context, as JSON values: resource group and names, the body, the options (fields by their names in Go)
+	Answer    any    // the documented answer as JSON values, or nil
+}
+
+// Names are the texts among the arguments: the resource group and the names of resources, most often.
+func (e *Example) Names() []string {
+	var names []string
+	for _, argument := range e.Arguments {
+		if name, ok := argument.(string); ok {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Examples reads the example calls of one client: Examples("subnets_client_example_test.go").
@@ -74,29 +84,28 @@ func (s *Source) call(function *ast.FuncDecl, example *Example) error {
 		}
 		example.Client, example.Method = strings.TrimPrefix(client.Sel.Name, "New"), method.Sel.Name
 		for _, argument := range call.Args {
-			switch argument := argument.(type) {
-			case *ast.BasicLit:
-				text, err := literal(argument)
-				if word, ok := text.(string); ok && err == nil {
-					example.Arguments = append(example.Arguments, word)
-				}
-			case *ast.CompositeLit:
-				example.Body, failed = s.value(argument, nil)
+			if name, ok := argument.(*ast.Ident); ok && name.Name == "ctx" {
+				continue
 			}
+			value, err := s.value(argument, nil)
+			if err != nil && failed == nil {
+				failed = err
+			}
+			example.Arguments = append(example.Arguments, value)
 		}
 		return false
 	})
 	return failed
 }
 
-// documented reads a comment "res = …" or "res.X = …".
+// documented reads a comment "res = …", "res.X = …" or, of a list, "page = …".
 func (s *Source) documented(group *ast.CommentGroup, example *Example) error {
 	var lines []string
 	for _, comment := range group.List {
 		line := strings.TrimPrefix(strings.TrimPrefix(comment.Text, "//"), " ")
 		if len(lines) > 0 {
 			lines = append(lines, line)
-		} else if name, value, ok := strings.Cut(line, " = "); ok && strings.HasPrefix(name, "res") {
+		} else if name, value, ok := strings.Cut(line, " = "); ok && (strings.HasPrefix(name, "res") || strings.HasPrefix(name, "page")) {
 			lines = append(lines, value)
 		}
 	}

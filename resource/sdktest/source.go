@@ -38,7 +38,7 @@ type Struct struct {
 
 // Field is one field of a model.
 type Field struct {
-	JSON     string
+	JSON     string // "" for a field of a call's options
 	Type     ast.Expr
 	ReadOnly bool
 	Time     bool // marshalled as a time
@@ -53,7 +53,7 @@ func Read(section string) (*Source, error) {
 		return nil, fmt.Errorf("find module %s: %w: run go mod download", module, err)
 	}
 	s := &Source{folder, make(map[string]*Struct), make(map[string][]string), make(map[string]string)}
-	for _, name := range []string{"models.go", "constants.go", "models_serde.go"} {
+	for _, name := range []string{"models.go", "options.go", "constants.go", "models_serde.go"} {
 		text, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
 			return nil, fmt.Errorf("read module %s: %w", module, err)

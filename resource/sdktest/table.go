@@ -11,7 +11,7 @@ import (
 // Roots are the models that the table begins with, by section.
 var Roots = map[string][]string{
 	"network": {"ApplicationSecurityGroup", "Interface", "NatGateway", "PublicIPAddress", "Route", "RouteTable", "SecurityGroup",
-		"SecurityRule", "ServiceEndpointPolicy", "ServiceEndpointPolicyDefinition", "Subnet", "VirtualNetwork", "VirtualNetworkPeering"},
+		"SecurityRule", "ServiceEndpointPolicy", "ServiceEndpointPolicyDefinition", "Subnet", "VirtualNetwork", "VirtualNetworkPeering", "Watcher"},
 	"storage": {"Account", "AccountCreateParameters", "AccountUpdateParameters"},
 	"compute": {"VirtualMachine", "VirtualMachineUpdate"},
 }

@@ -1,6 +1,7 @@
 package sdktest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -100,11 +101,12 @@ func (s *Source) composite(composite *ast.CompositeLit, typ ast.Expr) (any, erro
 		if field == nil {
 			return nil, fmt.Errorf("model %s has no field %s", model.Name, pair.Key)
 		}
+		name := cmp.Or(field.JSON, pair.Key.(*ast.Ident).Name)
 		value, err := s.value(pair.Value, field.Type)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", field.JSON, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		object[field.JSON] = value
+		object[name] = value
 	}
 	return object, nil
 }

@@ -1,0 +1,115 @@
+package arm_test
+
+import (
+	"slices"
+	"strings"
+
+	"postern/model"
+	"postern/resource"
+)
+
+// use makes the NICs and subnets that a documented answer says a resource is used by, and answers whether there are any.
+func (w *world) use(id resource.ID, answer map[string]any) (bool, error) {
+	properties := objectAt(answer, "properties")
+	switch id.Type() {
+	case resource.TypePublicIPAddress:
+		subnet := required(resource.TypeVirtualNetwork+"/subnets", "required", "default")
+		return w.attach(objectAt(properties, "ipConfiguration"), subnet, id)
+	case resource.TypeVirtualNetwork + "/subnets":
+		return w.attachAll(properties, id)
+	case resource.TypeNatGateway:
+		return w.bind(properties, "natGateway", id)
+	case resource.TypeRouteTable:
+		return w.bind(properties, "routeTable", id)
+	case resource.TypeServiceEndpointPolicy:
+		return w.bind(properties, "serviceEndpointPolicies", id)
+	case resource.TypeNetworkSecurityGroup:
+		return w.bind(properties, "networkSecurityGroup", id)
+	case resource.TypeVirtualNetwork:
+		used := false
+		for _, element := range listAt(properties, "subnets") {
+			subnet := element.(map[string]any)
+			name, _ := subnet["name"].(string)
+			some, err := w.attachAll(objectAt(subnet, "properties"), childOf(id, "subnets", name))
+			if used = used || some; err != nil {
+				return used, err
+			}
+		}
+		return used, nil
+	}
+	return false, nil
+}
+
+func childOf(id resource.ID, collection, name string) resource.ID {
+	id.Types, id.Names = append(slices.Clone(id.Types), collection), append(slices.Clone(id.Names), name)
+	return id
+}
+
+// bind makes the subnets that a resource is documented to be used by.
+func (w *world) bind(properties map[string]any, member string, id resource.ID) (bool, error) {
+	used := false
+	for _, element := range listAt(properties, "subnets") {
+		text, _ := element.(map[string]any)["id"].(string)
+		subnet, ok := parse(text)
+		if !ok {
+			continue
+		}
+		if err := w.require(subnet); err != nil {
+			return used, err
+		}
+		vnet, err := w.vnet(subnet.Root())
+		if err != nil {
+			return used, err
+		}
+		at := slices.IndexFunc(vnet.Subnets, func(have model.Subnet) bool { return have.ID.Is(subnet.Model()) })
+		reference := any(map[string]any{"id": id.String()})
+		if member == "serviceEndpointPolicies" {
+			reference = []any{reference}
+		}
+		used = true
+		if err := w.put(subnet, map[string]any{"properties": map[string]any{"addressPrefix": vnet.Subnets[at].Prefixes[0].String(), member: reference,
+			"serviceEndpoints": []any{map[string]any{"service": "Microsoft.Storage"}}}}); err != nil {
+			return used, err
+		}
+	}
+	return used, nil
+}
+
+func (w *world) attachAll(subnet map[string]any, id resource.ID) (bool, error) {
+	used := false
+	for _, element := range listAt(subnet, "ipConfigurations") {
+		some, err := w.attach(element.(map[string]any), id, resource.ID{})
+		if used = used || some; err != nil {
+			return used, err
+		}
+	}
+	return used, nil
+}
+
+// attach makes a NIC with a documented ipConfiguration in a subnet, if it is a NIC's.
+func (w *world) attach(configuration map[string]any, subnet, public resource.ID) (bool, error) {
+	text, _ := configuration["id"].(string)
+	text, name, ok := cutLast(text, "/ipConfigurations/")
+	nic, known := parse(text)
+	if !ok || !known || nic.Type() != resource.TypeNetworkInterface {
+		return false, nil
+	}
+	if err := w.require(subnet); err != nil {
+		return false, err
+	}
+	inner := map[string]any{"subnet": map[string]any{"id": subnet.String()}}
+	if public.Provider != "" {
+		inner["publicIPAddress"] = map[string]any{"id": public.String()}
+	}
+	return true, w.put(nic, map[string]any{"location": w.region, "properties": map[string]any{
+		"ipConfigurations": []any{map[string]any{"name": name, "properties": inner}}}})
+}
+
+// cutLast cuts a text at the last place of a separator.
+func cutLast(text, separator string) (before, after string, found bool) {
+	at := strings.LastIndex(text, separator)
+	if at < 0 {
+		return text, "", false
+	}
+	return text[:at], text[at+len(separator):], true
+}
