@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,9 +32,10 @@ func listCollection(r *request) (int, any, error) {
 		if err != nil {
 			return 0, nil, r.missing(err)
 		}
-		return http.StatusOK, list{Value: page.Resources, NextLink: r.next(page.Next)}, nil
+		readable := slices.DeleteFunc(page.Resources, func(child json.RawMessage) bool { return !r.mayReadBody(child) })
+		return http.StatusOK, list{Value: readable, NextLink: r.next(page.Next)}, nil
 	}
-	filter := api.Filter{Type: r.at.provider + "/" + r.at.types[0], Subscription: r.at.subscription, ResourceGroup: r.at.group}
+	filter := api.Filter{Type: r.at.provider + "/" + r.at.types[0], Subscription: r.at.subscription, ResourceGroup: r.at.group, Match: r.visible}
 	return r.page(filter, func(body json.RawMessage) (json.RawMessage, error) { return body, nil })
 }
 
@@ -45,7 +47,7 @@ func listResources(r *request) (int, any, error) {
 	}
 	filter := api.Filter{Subscription: r.at.subscription, ResourceGroup: r.at.group, Match: func(record *resource.Record) bool {
 		id, err := resource.ParseID(record.ID)
-		return err == nil && chosen.matches(id, record.Body)
+		return err == nil && chosen.matches(id, record.Body) && r.mayRead(id)
 	}}
 	return r.page(filter, short)
 }
@@ -93,6 +95,26 @@ func (r *request) page(filter api.Filter, form func(json.RawMessage) (json.RawMe
 	return http.StatusOK, list{Value: page.Resources, NextLink: r.next(page.Next)}, nil
 }
 
+// slice answers one page of what is there already; its mark is a place in it.
+func (r *request) slice(all []json.RawMessage) (int, any, error) {
+	limit, after, err := r.paging()
+	if err != nil {
+		return 0, nil, err
+	}
+	from := 0
+	if after != "" {
+		if from, err = strconv.Atoi(after); err != nil || from < 0 {
+			return 0, nil, badToken()
+		}
+	}
+	from = min(from, len(all))
+	to, next := min(from+limit, len(all)), ""
+	if to < len(all) {
+		next = strconv.Itoa(to)
+	}
+	return http.StatusOK, list{Value: all[from:to], NextLink: r.next(next)}, nil
+}
+
 // mark begins what a $skiptoken says, so that a token of somebody else's making is known for one.
 const mark = "after:"
 
@@ -136,6 +158,9 @@ func (r *request) next(after string) string {
 func listTags(r *request) (int, any, error) {
 	counts := map[string]map[string]int{}
 	_, err := r.door.API.ListPage(r.Context(), api.Filter{Subscription: r.at.subscription, Match: func(record *resource.Record) bool {
+		if !r.visible(record) {
+			return false
+		}
 		for name, value := range tagsOf(record.Body) {
 			if counts[name] == nil {
 				counts[name] = map[string]int{}

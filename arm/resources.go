@@ -63,12 +63,15 @@ func putResource(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	if err := r.authorizeBody(id, body); err != nil {
+		return 0, nil, err
+	}
 	made, err := r.door.API.Put(r.Context(), id, body, r.conditions())
 	if err != nil {
 		return 0, nil, err
 	}
 	status := createdOr200(made.Created)
-	if id.Type() == resource.TypeStorageAccount { // whose clients take 200 and 202 alone
+	if resource.CreatedIsOK(id.Type()) { // its clients take 200 and 202 alone
 		if status = http.StatusOK; made.Operation != nil {
 			status = http.StatusAccepted
 		}
@@ -83,6 +86,9 @@ func patchResource(r *request) (int, any, error) {
 	}
 	body, err := r.body()
 	if err != nil {
+		return 0, nil, err
+	}
+	if err := r.authorizeBody(id, body); err != nil {
 		return 0, nil, err
 	}
 	made, err := r.door.API.Patch(r.Context(), id, body, r.conditions())

@@ -111,12 +111,13 @@ type indexed struct {
 	groups   map[string]*model.NetworkSecurityGroup
 	publics  map[string]*model.PublicIPAddress
 	policies map[string]*model.ServiceEndpointPolicy
+	services map[string]model.Service         // that subnets can reach, by endpoint
 	machines map[string]*model.VirtualMachine // by NIC
 	asgs     map[string][]nic
 	nics     []nic // by Number
 	locators map[string]model.Locator
-	first    map[roleAt]*model.Node // by name
-	services map[model.Location]*services
+	first    map[roleAt]*model.Node           // by name
+	offered  map[model.Location]*serviceTable // what the VNets of a region can see
 	lists    map[listKey]*ruleList
 }
 
@@ -126,7 +127,7 @@ type subnet struct {
 	*way // nil before addSubnets
 	vnet *model.VirtualNetwork
 
-	addresses  []netip.Addr // of the accounts that its policies let it reach
+	addresses  []netip.Addr // of the instances that its policies let it reach
 	policyRef  plan.Ref
 	restricted bool
 }
@@ -153,14 +154,18 @@ func index(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) *indexed {
 		groups:   byKey(snapshot.NetworkSecurityGroups, func(g *model.NetworkSecurityGroup) model.ResourceID { return g.ID }),
 		publics:  byKey(snapshot.PublicIPAddresses, func(p *model.PublicIPAddress) model.ResourceID { return p.ID }),
 		policies: byKey(snapshot.ServiceEndpointPolicies, func(p *model.ServiceEndpointPolicy) model.ResourceID { return p.ID }),
+		services: map[string]model.Service{},
 		subnets:  map[string]map[string]*subnet{},
 		ways:     map[wayKey]*way{},
 		machines: map[string]*model.VirtualMachine{},
 		asgs:     map[string][]nic{},
 		locators: make(map[string]model.Locator, len(snapshot.Nodes)),
 		first:    map[roleAt]*model.Node{},
-		services: map[model.Location]*services{},
+		offered:  map[model.Location]*serviceTable{},
 		lists:    map[listKey]*ruleList{},
+	}
+	for _, service := range snapshot.Services() {
+		in.services[service.Endpoint] = service
 	}
 	for i := range snapshot.Nodes {
 		node := &snapshot.Nodes[i]

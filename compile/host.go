@@ -36,7 +36,7 @@ func (in *indexed) host(node *model.Node, nics []nic, directories map[uint32][]p
 				reachable[peer.Number] = true
 			}
 		}
-		services, err := in.servicesOf(subnet.vnet.Location)
+		services, err := in.serviceTable(subnet.vnet.Location)
 		if err != nil {
 			return nil, err
 		}
@@ -64,15 +64,15 @@ func (in *indexed) host(node *model.Node, nics []nic, directories map[uint32][]p
 	return out, nil
 }
 
-// services is a region's service table with its name.
-type services struct {
+// serviceTable is a region's service table with its name.
+type serviceTable struct {
 	ref   plan.Ref
 	table plan.ServiceTable
 }
 
-// servicesOf makes a region's service table once, for all hosts.
-func (in *indexed) servicesOf(location model.Location) (*services, error) {
-	if made := in.services[location]; made != nil {
+// serviceTable makes a region's service table once, for all hosts.
+func (in *indexed) serviceTable(location model.Location) (*serviceTable, error) {
+	if made := in.offered[location]; made != nil {
 		return made, nil
 	}
 	region, err := in.region(location)
@@ -85,8 +85,8 @@ func (in *indexed) servicesOf(location model.Location) (*services, error) {
 		}
 		return model.Locator{}
 	})
-	made := &services{refOf("services", table), table}
-	in.services[location] = made
+	made := &serviceTable{refOf("services", table), table}
+	in.offered[location] = made
 	return made, nil
 }
 

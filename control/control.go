@@ -29,6 +29,7 @@ type Plane struct {
 	Store    *embedded.Server
 	Cache    *server.Cache
 	API      *api.API
+	Access   *server.Access
 	Compiler *compile.Compiler
 
 	handler    *arm.Door
@@ -45,6 +46,7 @@ type Plane struct {
 type Options struct {
 	Routes []arm.Route                                     // answers at the API's doors
 	Wired  func(ctx context.Context, revision int64) error // see api.API
+	Probe  arm.Probe                                       // see arm.Options
 
 	Wait, Bound time.Duration // of writes: see api.API; 0 for its defaults
 }
@@ -66,6 +68,9 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 	if _, err := p.Catalogue(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
+	if p.Access, err = p.openAccess(ctx); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	p.work.Go(func() {
 		server.RunCompiler(ctx, opened.Store, p.Cache, func(snapshot *model.Snapshot) (map[string]plan.Node, error) {
 			catalogue, err := p.Catalogue(ctx)
@@ -79,8 +84,8 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 		return nil, errors.Join(err, p.Close())
 	}
 	p.handler = arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue,
-		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant,
-		Routes: append(p.doorRoutes(), options.Routes...), Log: log})
+		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Access: p.Access, Principal: p.principalExists,
+		Routes: append(p.doorRoutes(), options.Routes...), Probe: options.Probe, Log: log})
 	listener, err := listenLocally(dir)
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -94,14 +99,18 @@ func (p *Plane) Catalogue(ctx context.Context) (*servicetag.Catalogue, error) {
 	return p.catalogues.Current(ctx)
 }
 
-// frontAddresses are what a region's accounts get their public addresses from.
-func (p *Plane) frontAddresses(region model.Location) []netip.Prefix {
+// frontAddresses are what a region's instances get their public addresses from: the service tag's prefixes in the region or,
+// of a tag without regions, all.
+func (p *Plane) frontAddresses(name string, region model.Location) []netip.Prefix {
 	catalogue, err := p.catalogues.Current(p.ctx)
 	if err != nil {
-		p.log.Error("read the service tags, which accounts get addresses from", "error", err)
+		p.log.Error("read the service tags, which instances get addresses from", "error", err)
 		return nil
 	}
-	tag, ok := catalogue.Regional("Storage", region)
+	tag, ok := catalogue.Regional(name, region)
+	if !ok && len(catalogue.Regions(name)) == 0 {
+		tag, ok = catalogue.Tag(name)
+	}
 	if !ok {
 		return nil
 	}

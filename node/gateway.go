@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,10 +20,14 @@ import (
 
 	"postern/agent"
 	"postern/certificate"
+	"postern/firewall"
 	"postern/gateway"
+	"postern/keyring"
 	"postern/model"
 	"postern/plan"
 	"postern/platform"
+	"postern/service/all"
+	"postern/service/storage"
 	"postern/store"
 	"postern/tableservice"
 	"postern/token"
@@ -44,9 +50,6 @@ type GatewayOptions struct {
 	// Reach makes the gateway's addresses reachable as the plan says; nil where others do.
 	Reach func(context.Context, plan.Node) error
 }
-
-// issuerURL names the token issuer; its documents are served to VMs under it.
-const issuerURL = "http://169.254.169.254"
 
 // storageSuffix is the zone of the accounts' names.
 const storageSuffix = "core.windows.net"
@@ -74,9 +77,12 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	if err != nil {
 		return err
 	}
-	issuer, err := newIssuer(ctx, options.Store)
+	keys, err := keyring.Open(ctx, options.Store, keyring.Managed, time.Now())
 	if err != nil {
 		return err
+	}
+	issuer := func() token.Issuer {
+		return token.Issuer{URL: token.ManagedIssuer, Tenant: model.DefaultSettings.Tenant, Keys: keys.Keys()}
 	}
 	log, closeLog, err := openLog(LogFile(options.Dir, options.Name))
 	if err != nil {
@@ -84,20 +90,20 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	}
 	defer closeLog()
 	s.tables, err = tableservice.New(tableservice.Options{Suffix: storageSuffix, Authorizer: tableservice.Credentials{
-		Keys: s.accountKeys, Tokens: issuer.Verifier, Suffix: storageSuffix,
+		Keys: s.accountKeys, Tokens: func() token.Verifier { return issuer().Verifier() }, Suffix: storageSuffix,
 	}})
 	if err != nil {
 		return err
 	}
-	minter := certificate.NewMinter(authority, []string{storageSuffix}, nil)
+	minter := certificate.NewMinter(authority, suffixes(), nil)
 	s.gateway, err = gateway.New(gateway.Config{
-		AccessLog: log, Table: s.tables, Dial: new(net.Dialer).DialContext, GetCertificate: minter.GetCertificate, Logger: options.Log,
+		AccessLog: log, BuiltIn: map[string]http.Handler{"storage/table": s.tables}, Tokens: managedIdentities(issuer), Dial: new(net.Dialer).DialContext, GetCertificate: minter.GetCertificate, Logger: options.Log,
 	})
 	if err != nil {
 		return err
 	}
 	defer s.gateway.Close()
-	s.platform, err = platform.New(platform.Options{Issuer: func() token.Issuer { return issuer }})
+	s.platform, err = platform.New(platform.Options{Issuer: issuer})
 	if err != nil {
 		return err
 	}
@@ -111,6 +117,10 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	if err := s.serve(ctx, group, options.Sockets); err != nil {
 		return err
 	}
+	group.Go(func() error {
+		keys.Follow(ctx)
+		return nil
+	})
 	group.Go(func() error { return loop.Run(ctx) })
 	err = group.Wait()
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed)) {
@@ -138,8 +148,8 @@ func (s *service) serve(ctx context.Context, group *errgroup.Group, sockets Sock
 		return errors.Join(fmt.Errorf("listen for DNS: %w", err), plain.Close(), secure.Close(), names.Close())
 	}
 	parted := split(plain)
-	group.Go(func() error { return s.gateway.ServePlain(parted.services) })
-	group.Go(func() error { return s.gateway.ServeTLS(secure) })
+	group.Go(func() error { return s.gateway.Serve(parted.services, 80) })
+	group.Go(func() error { return s.gateway.Serve(secure, 443) })
 	group.Go(func() error { return s.platform.ServeMetadata(ctx, parted.platform) })
 	group.Go(func() error { return s.platform.ServeDNSStream(ctx, names) })
 	group.Go(func() error { return s.platform.ServeDNS(ctx, datagrams) })
@@ -156,9 +166,11 @@ func (s *service) Apply(ctx context.Context, node plan.Node) error {
 	if node.Gateway == nil {
 		return fmt.Errorf("plan of node %s is not a gateway's", node.Node)
 	}
-	keys := make(map[string][2]string, len(node.Gateway.Accounts))
-	for _, account := range node.Gateway.Accounts {
-		keys[strings.ToLower(account.Name)] = account.Keys
+	keys := make(map[string][2]string, len(node.Gateway.Instances))
+	for _, instance := range node.Gateway.Instances {
+		if instance.Service == storage.Service.Name {
+			keys[strings.ToLower(instance.Name)] = instance.Keys
+		}
 	}
 	before := *s.keys.Swap(&keys)
 	if err := s.gateway.Apply(node); err != nil {
@@ -189,10 +201,28 @@ func (s *service) accountKeys(account string) ([2]string, bool) {
 	return keys, ok
 }
 
+// suffixes are what the names end in that the cloud's certificates are for: the zones of the services.
+func suffixes() []string {
+	var list []string
+	for _, zone := range all.Zones(model.DefaultSettings) {
+		list = append(list, zone.Apex())
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// managedIdentities verifies tokens of the cloud's own issuer (ID-2).
+func managedIdentities(issuer func() token.Issuer) func(raw string, audiences []string) (firewall.Managed, error) {
+	return func(raw string, audiences []string) (firewall.Managed, error) {
+		claims, err := issuer().Verifier().Verify(raw, audiences, time.Now())
+		return firewall.Managed{Tenant: claims.TenantID, Resource: model.ResourceID(claims.ResourceID)}, err
+	}
+}
+
 // Authority is the cloud's certificate authority. The first who asks makes it.
 func Authority(ctx context.Context, secrets *store.Store) (*certificate.Authority, error) {
 	data, err := secrets.Secret(ctx, "certificate-authority", func() ([]byte, error) {
-		fresh, err := certificate.NewAuthority("Postern", []string{storageSuffix, "localhost"}, time.Now())
+		fresh, err := certificate.NewAuthority("Postern", append(suffixes(), "localhost"), time.Now())
 		if err != nil {
 			return nil, err
 		}
@@ -202,24 +232,6 @@ func Authority(ctx context.Context, secrets *store.Store) (*certificate.Authorit
 		return nil, err
 	}
 	return certificate.ParseAuthority(data)
-}
-
-func newIssuer(ctx context.Context, secrets *store.Store) (token.Issuer, error) {
-	data, err := secrets.Secret(ctx, "token-keys", func() ([]byte, error) {
-		fresh, err := token.NewKeySet()
-		if err != nil {
-			return nil, err
-		}
-		return fresh.MarshalBinary()
-	})
-	if err != nil {
-		return token.Issuer{}, err
-	}
-	issuer := token.Issuer{URL: issuerURL, Tenant: model.DefaultSettings.Tenant}
-	if err := issuer.Keys.UnmarshalBinary(data); err != nil {
-		return token.Issuer{}, err
-	}
-	return issuer, nil
 }
 
 // openLog opens an access log for appending.

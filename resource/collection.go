@@ -77,6 +77,3 @@ func (c *Cloud) RenderChildren(parent ID, collection, state, after string, limit
 
 // Reserved tells whether an address of a subnet is one that no NIC gets: the first four and the last of each prefix.
 func Reserved(subnet *model.Subnet, address netip.Addr) bool { return reserved(subnet, address) }
-
-// ValidAccountName tells whether a text can be the name of a storage account.
-func ValidAccountName(name string) bool { return validAccountName(name) }

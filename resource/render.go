@@ -10,6 +10,7 @@ import (
 
 	"postern/model"
 	"postern/resource/schema"
+	"postern/service"
 )
 
 // Render is ARM's answer about a resource or a child: the body as written with id, name, type, etag, what Azure fills
@@ -72,7 +73,7 @@ func (p *parsedBody) read(r *Record) (map[string]any, error) {
 func (a *answer) resource(object map[string]any) {
 	record := a.entry.record
 	object["id"], object["name"], object["type"] = record.ID, model.ResourceID(record.ID).Name(), record.Type
-	if name, ok := models[record.Type]; !ok || schema.Azure().Has(name, "etag") {
+	if name, ok := modelOf(record.Type); !ok || schema.Azure().Has(name, "etag") {
 		object["etag"] = a.etag
 	}
 	properties := objectIn(object, "properties")
@@ -82,6 +83,10 @@ func (a *answer) resource(object map[string]any) {
 	}
 	spec, _, _ := lookupName(record.Type)
 	for i := range spec.children {
+		if spec.children[i].apart {
+			delete(properties, spec.children[i].property)
+			continue
+		}
 		list := listIn(properties, spec.children[i].property)
 		for at, element := range list {
 			a.child(element.(map[string]any), &spec.children[i], at)
@@ -107,8 +112,8 @@ func (a *answer) resource(object map[string]any) {
 		a.publicIPAddress(object, properties, noun)
 	case *virtualMachine:
 		a.virtualMachine(object, properties, noun)
-	case *storageAccount:
-		a.storageAccount(object, properties, noun)
+	case *instance:
+		a.instance(object, properties, noun)
 	}
 }
 
@@ -131,6 +136,8 @@ func (a *answer) child(object map[string]any, spec *childSpec, at int) {
 		fill(properties, "hasBgpOverride", false)
 	case *model.NetworkSecurityGroup:
 		securityRule(properties)
+	case *instance:
+		a.instanceChild(properties, spec, noun)
 	}
 }
 
@@ -148,9 +155,7 @@ func (a *answer) references(properties map[string]any, name string, ids []string
 
 // fill sets a member that the writer left out.
 func fill(object map[string]any, name string, value any) {
-	if _, ok := object[name]; !ok {
-		object[name] = value
-	}
+	service.Fill(object, name, value)
 }
 
 // cloned is a deep copy of a parsed JSON value.
@@ -174,13 +179,7 @@ func cloned(value any) any {
 
 // objectIn is a member that is an object; it is made where there is none.
 func objectIn(object map[string]any, name string) map[string]any {
-	name = member(object, name)
-	inner, ok := object[name].(map[string]any)
-	if !ok {
-		inner = make(map[string]any)
-		object[name] = inner
-	}
-	return inner
+	return service.ObjectIn(object, name)
 }
 
 // objectAt is a member that is an object, or nil.
@@ -191,8 +190,7 @@ func objectAt(object map[string]any, name string) map[string]any {
 
 // listIn is a member that is a list, or nil.
 func listIn(object map[string]any, name string) []any {
-	list, _ := object[member(object, name)].([]any)
-	return list
+	return service.ListIn(object, name)
 }
 
 func lookupName(typ string) (*typeSpec, *childSpec, bool) {
