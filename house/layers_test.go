@@ -30,7 +30,7 @@ var layers = [][]string{
 	// Drivers: here the kernel, sockets and other stacks are met.
 	{"datapath/kernel", "datapath/userspace", "lab", "gateway", "platform", "api"},
 	// Parts put together: a node, an explanation that asks every judge; its answers; a control plane.
-	{"node", "explain"},
+	{"node", "explain", "deployment"},
 	{"inspect"},
 	{"arm"},
 	{"control"},
