@@ -58,7 +58,11 @@ func (f *fixture) token(t *testing.T) string {
 
 func startSDK(t *testing.T) *clients {
 	t.Helper()
-	f := start(t)
+	return signInSDK(t, start(t))
+}
+
+func signInSDK(t *testing.T, f *fixture) *clients {
+	t.Helper()
 	c := &clients{fixture: f}
 	credential := f.credential(t, f.door.Tenant, f.door.Secret)
 	options := &azarm.ClientOptions{ClientOptions: f.options()}
