@@ -25,8 +25,13 @@ func (w *world) use(id resource.ID, answer map[string]any) (bool, error) {
 		return w.bind(properties, "serviceEndpointPolicies", id)
 	case resource.TypeNetworkSecurityGroup:
 		return w.bind(properties, "networkSecurityGroup", id)
+	case resource.TypeNetworkInterface:
+		return w.run(id, properties)
 	case resource.TypeVirtualNetwork:
-		used := false
+		used, err := w.route(id, properties)
+		if err != nil {
+			return used, err
+		}
 		for _, element := range listAt(properties, "subnets") {
 			subnet := element.(map[string]any)
 			name, _ := subnet["name"].(string)
@@ -38,6 +43,28 @@ func (w *world) use(id resource.ID, answer map[string]any) (bool, error) {
 		return used, nil
 	}
 	return false, nil
+}
+
+// run makes the VM that a NIC is documented to be of.
+func (w *world) run(id resource.ID, properties map[string]any) (bool, error) {
+	text, _ := objectAt(properties, "virtualMachine")["id"].(string)
+	vm, ok := parse(text)
+	if !ok {
+		return false, nil
+	}
+	return true, w.needed(vm, map[string]any{"location": w.region, "properties": map[string]any{
+		"networkProfile": map[string]any{"networkInterfaces": []any{map[string]any{"id": id.String()}}}}})
+}
+
+// route makes the NAT gateway that a VNet is documented to leave by.
+func (w *world) route(id resource.ID, properties map[string]any) (bool, error) {
+	text, _ := objectAt(properties, "defaultPublicNatGateway")["id"].(string)
+	gateway, ok := parse(text)
+	if !ok {
+		return false, nil
+	}
+	return true, w.needed(gateway, map[string]any{"location": w.region, "sku": map[string]any{"name": "StandardV2"},
+		"properties": map[string]any{"sourceVirtualNetwork": map[string]any{"id": id.String()}}})
 }
 
 func childOf(id resource.ID, collection, name string) resource.ID {

@@ -62,3 +62,10 @@ func TestCloud(t *testing.T) {
 		}
 	}
 }
+
+func TestNodes(t *testing.T) {
+	nodes, err := Nodes()
+	if err != nil || len(nodes) != 8 {
+		t.Errorf("%d nodes, want 8: %v", len(nodes), err)
+	}
+}

@@ -34,8 +34,8 @@ var layers = [][]string{
 	{"inspect"},
 	{"arm"},
 	{"control"},
-	// A whole cloud on one machine, and what runs on it; a control plane for tests.
-	{"cloud", "control/controltest"},
+	// A whole cloud on one machine, and what runs on it; a control plane and az for tests.
+	{"cloud", "control/controltest", "arm/aztest"},
 	{"demo", "bench"},
 	// The command line, and these tests.
 	{"cmd/postern", "house"},

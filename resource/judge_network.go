@@ -68,6 +68,12 @@ func (j *judge) subnet(vnet *model.VirtualNetwork, subnet *model.Subnet, at stri
 			return refuse("InUsePrefixCannotBeDeleted", at+".addressPrefix", "IpPrefix of subnet '%s' is in use by %s (%s) and cannot be "+
 				"changed to %v.", subnet.ID.Name(), nic.ID, nic.IPv4, subnet.Prefixes)
 		}
+		for _, block := range nic.Secondary {
+			if !contains(subnet.Prefixes, block.Addr()) && !j.isWritten(nic) {
+				return refuse("InUsePrefixCannotBeDeleted", at+".addressPrefix", "IpPrefix of subnet '%s' is in use by %s (%s) and cannot be "+
+					"changed to %v.", subnet.ID.Name(), nic.ID, block, subnet.Prefixes)
+			}
+		}
 	}
 	return nil
 }

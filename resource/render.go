@@ -75,7 +75,7 @@ func (p *parsedBody) read(r *Record) (map[string]any, error) {
 func (a *answer) resource(object map[string]any) {
 	record := a.entry.record
 	object["id"], object["name"], object["type"] = record.ID, model.ResourceID(record.ID).Name(), record.Type
-	if name, ok := modelOf(record.Type); !ok || schema.Azure().Has(name, "etag") {
+	if name, ok := modelOf(record.Type); record.Type != TypeResourceGroup && (!ok || schema.Azure().Has(name, "etag")) {
 		object["etag"] = a.etag
 	}
 	properties := objectIn(object, "properties")
@@ -99,7 +99,7 @@ func (a *answer) resource(object map[string]any) {
 	}
 	switch noun := a.entry.noun.(type) {
 	case *model.VirtualNetwork:
-		a.virtualNetwork(properties)
+		a.virtualNetwork(properties, noun)
 	case *model.RouteTable:
 		a.routeTable(properties, noun)
 	case *model.NetworkSecurityGroup:

@@ -86,7 +86,7 @@ func Connect(endpoints ...string) (*Store, error) {
 		return nil, fmt.Errorf("connect to the store at %s: %w", strings.Join(endpoints, ", "), err)
 	}
 	s := &Store{client: client, plans: make(map[string]writtenPlan)}
-	s.progress.changed = make(chan struct{})
+	s.progress.changed, s.progress.waiting = make(chan struct{}), make(map[*waiter]bool)
 	return s, nil
 }
 
