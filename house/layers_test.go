@@ -42,7 +42,7 @@ var layers = [][]string{
 }
 
 // unbuilt are packages that have their place before they have code.
-var unbuilt = []string{"protocol/*"}
+var unbuilt = []string{}
 
 // layerOf is the floor of a package: its own, or that of all in its folder ("service/*").
 func layerOf(folder string) int {
