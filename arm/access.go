@@ -105,6 +105,8 @@ func (r *request) listsWhatIsVisible(route route) bool {
 	switch {
 	case route.operation == groupAction+"read" && r.at.group == "",
 		route.operation == "Microsoft.Resources/subscriptions/resources/read", route.operation == groupAction+"resources/read":
+	case route.operation == readActivity:
+		container = target{subscription: r.at.subscription}
 	case r.at.provider != "" && len(r.at.names) < len(r.at.types) && r.at.known() == nil:
 		if len(r.at.names) == 0 {
 			container.provider = ""

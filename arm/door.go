@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"postern/activity"
 	"postern/api"
 	"postern/compile"
 	"postern/inspect"
@@ -24,7 +25,7 @@ import (
 	"postern/token"
 )
 
-// Options are what a door stands before. All but SignIn, Routes, Authorize, Rate and Log must be set.
+// Options are what a door stands before. All but SignIn, Routes, Activity, Authorize, Rate and Log must be set.
 type Options struct {
 	API       *api.API
 	Cache     *server.Cache
@@ -39,6 +40,8 @@ type Options struct {
 	Routes []Route // what other packages answer
 
 	Access *server.Access // who may do what
+
+	Activity *activity.Log // what was done
 
 	// Principal tells whether there is a principal with an object id, who can be given a role.
 	Principal func(ctx context.Context, objectID string) (bool, error)
@@ -152,7 +155,11 @@ func (r *request) answer(w http.ResponseWriter) (int, any, error) {
 	if err := r.checkSubscription(); err != nil {
 		return 0, nil, err
 	}
-	if err := r.door.Authorize(r.Context(), r.caller, route.action(r.Method, at), at.scope()); err != nil && !r.listsWhatIsVisible(route) {
+	action, scope := route.action(r.Method, at), at.scope()
+	if err := r.door.Authorize(r.Context(), r.caller, action, scope); err != nil && !r.listsWhatIsVisible(route) {
+		if r.writes() {
+			r.door.Record(Ended(r.entry(action, scope), 0, err))
+		}
 		return 0, nil, err
 	}
 	limit := int64(maxBody)
@@ -160,7 +167,7 @@ func (r *request) answer(w http.ResponseWriter) (int, any, error) {
 		limit = maxBatch
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, limit)
-	return route.answer(r)
+	return r.recorded(action, scope, func() (int, any, error) { return route.answer(r) })
 }
 
 // name gives the request its ids, in the answer's headers.

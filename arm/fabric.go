@@ -105,6 +105,7 @@ func applyBatch(r *request) (int, any, error) {
 		batch.Delete = append(batch.Delete, id)
 	}
 	result, err := r.door.API.Apply(r.Context(), batch)
+	r.recordBatch(batch, err)
 	return http.StatusOK, result, err
 }
 

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 
+	"postern/activity"
 	"postern/api"
 	"postern/arm"
 	"postern/compile"
@@ -28,6 +30,7 @@ type Plane struct {
 	Cache    *server.Cache
 	API      *api.API
 	Access   *server.Access
+	Activity *activity.Log
 	Compiler *compile.Compiler
 
 	handler    *arm.Door
@@ -64,6 +67,10 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 	if p.Access, err = p.openAccess(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
+	if p.Activity, err = activity.Open(filepath.Join(dir, "activity"), activity.DefaultLimits); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	p.work.Go(func() { p.Activity.Run(ctx) })
 	p.work.Go(func() {
 		server.RunCompiler(ctx, opened.Store, p.Cache, func(snapshot *model.Snapshot) (map[string]plan.Node, error) {
 			catalogue, err := p.Catalogue(ctx)
@@ -75,7 +82,7 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 	})
 	p.API.Wired = options.Wired
 	p.handler = arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue,
-		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Access: p.Access, Principal: p.principalExists,
+		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Access: p.Access, Activity: p.Activity, Principal: p.principalExists,
 		Routes: append(p.doorRoutes(), options.Routes...), Log: log})
 	listener, err := listenLocally(dir)
 	if err != nil {
@@ -125,5 +132,9 @@ func (p *Plane) knownTag(name string) bool {
 func (p *Plane) Close() error {
 	p.stop()
 	p.work.Wait()
-	return p.Store.Close()
+	var err error
+	if p.Activity != nil {
+		err = p.Activity.Close()
+	}
+	return errors.Join(err, p.Store.Close())
 }

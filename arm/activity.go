@@ -1,0 +1,225 @@
+package arm
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"postern/activity"
+	"postern/api"
+	"postern/resource"
+)
+
+// activityRoutes are the routes of the activity log.
+func activityRoutes() map[string]methods {
+	return map[string]methods{
+		"microsoft.insights/eventtypes/*/values": {"GET": {readActivity, listActivity}},
+		"microsoft.insights/eventcategories":     {"GET": {"Microsoft.Insights/eventCategories/read", listEventCategories}},
+	}
+}
+
+// writes tells whether a request goes into the activity log: what may change something, and actions (GOV-2).
+func (r *request) writes() bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
+
+// entry is the event of what the request does to a resource.
+func (r *request) entry(action, scope string) activity.Event {
+	return activity.Event{Operation: action, Resource: scope, Method: r.Method, URI: r.URL.Path, Address: address(r.RemoteAddr),
+		Caller:      activity.Caller{Name: r.caller.Name, ClientID: r.caller.ClientID, ObjectID: r.caller.ObjectID},
+		Correlation: r.header.Get("X-Ms-Correlation-Request-Id"), OperationID: r.header.Get("X-Ms-Request-Id")}
+}
+
+func address(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		return "" // a unix socket has none
+	}
+	return host
+}
+
+// Ended is an event with the outcome of what it is about: an error, or the status of an answer. A status of 202 tells that
+// the work goes on.
+func Ended(e activity.Event, status int, err error) activity.Event {
+	e.Status, e.Code = activity.Succeeded, status
+	switch {
+	case err != nil:
+		refusal := asRefusal(err)
+		e.Status, e.Code, e.ErrorCode, e.Message = activity.Failed, refusal.Status, refusal.Code, refusal.Message
+	case status == http.StatusAccepted:
+		e.Status = activity.Accepted
+	}
+	return e
+}
+
+// Record writes an event to the activity log. What was done is not undone when that fails: it is counted, and told in the
+// cloud's own log.
+func (d *Door) Record(e activity.Event) {
+	if d.Activity == nil {
+		return
+	}
+	if err := d.Activity.Append(e); err != nil {
+		d.Log.Error("an event of the activity log is lost", "operation", e.Operation, "resource", e.Resource, "status", e.Status,
+			"correlation", e.Correlation, "lost", d.Activity.Lost(), "error", err)
+	}
+}
+
+// recorded does what a request that writes asks for, and writes that it begins and how it ends.
+func (r *request) recorded(action, scope string, answer func() (int, any, error)) (int, any, error) {
+	if !r.writes() {
+		return answer()
+	}
+	event := r.entry(action, scope)
+	begun := event
+	begun.Status = activity.Started
+	r.door.Record(begun)
+	status, body, err := answer()
+	outcome := status
+	if err == nil && r.header.Get("Azure-AsyncOperation") != "" {
+		outcome = http.StatusAccepted
+	}
+	r.door.Record(Ended(event, outcome, err))
+	return status, body, err
+}
+
+// recordBatch writes what became of each resource of a batch, beside the batch itself.
+func (r *request) recordBatch(batch api.Batch, err error) {
+	record := func(id resource.ID, verb string) {
+		action := id.Type() + "/" + verb
+		if id.IsGroup() {
+			action = groupAction + verb
+		}
+		r.door.Record(Ended(r.entry(action, id.String()), http.StatusOK, err))
+	}
+	for _, id := range batch.Delete {
+		record(id, "delete")
+	}
+	for _, item := range batch.Resources {
+		record(item.ID, "write")
+	}
+}
+
+// text is a name for programs beside one for people, as Azure writes it.
+type text struct {
+	Value     string `json:"value"`
+	Localized string `json:"localizedValue"`
+}
+
+func said(value string) text { return text{value, value} }
+
+// activityEvent is an event as Azure answers it.
+type activityEvent struct {
+	Authorization  map[string]string `json:"authorization"`
+	Caller         string            `json:"caller"`
+	Category       text              `json:"category"`
+	Channels       string            `json:"channels"`
+	Claims         map[string]string `json:"claims"`
+	CorrelationID  string            `json:"correlationId"`
+	Description    string            `json:"description"`
+	EventDataID    string            `json:"eventDataId"`
+	EventName      text              `json:"eventName"`
+	EventTimestamp time.Time         `json:"eventTimestamp"`
+	HTTPRequest    map[string]string `json:"httpRequest,omitempty"`
+	ID             string            `json:"id"`
+	Level          string            `json:"level"`
+	OperationID    string            `json:"operationId"`
+	OperationName  text              `json:"operationName"`
+	Properties     map[string]string `json:"properties"`
+	ResourceGroup  string            `json:"resourceGroupName"`
+	ResourceID     string            `json:"resourceId"`
+	Provider       text              `json:"resourceProviderName"`
+	ResourceType   text              `json:"resourceType"`
+	Status         text              `json:"status"`
+	SubStatus      text              `json:"subStatus"`
+	Submitted      time.Time         `json:"submissionTimestamp"`
+	SubscriptionID string            `json:"subscriptionId"`
+	TenantID       string            `json:"tenantId"`
+}
+
+func (r *request) activityEvent(e *activity.Event) activityEvent {
+	answer := activityEvent{
+		Authorization: map[string]string{"action": e.Operation, "scope": e.Resource}, Caller: e.Caller.ClientID, Category: said("Administrative"), Channels: "Operation",
+		Claims:        map[string]string{"appid": e.Caller.ClientID, "oid": e.Caller.ObjectID, "name": e.Caller.Name, "ipaddr": e.Address},
+		CorrelationID: e.Correlation, EventDataID: e.ID, EventName: text{"EndRequest", "End request"}, EventTimestamp: e.Time, Level: "Informational",
+		ID:          fmt.Sprintf("%s/events/%s/ticks/%d", e.Resource, e.ID, ticks(e.Time)),
+		OperationID: e.OperationID, OperationName: said(e.Operation), Properties: map[string]string{"eventCategory": "Administrative", "entity": e.Resource, "message": e.Operation},
+		HTTPRequest:   map[string]string{"clientRequestId": e.OperationID, "clientIpAddress": e.Address, "method": e.Method, "uri": e.URI},
+		ResourceGroup: e.ResourceGroup(), ResourceID: e.Resource, Provider: said(e.Provider()), ResourceType: said(e.ResourceType()), Status: said(e.Status),
+		Submitted: e.Time, SubscriptionID: e.Subscription(), TenantID: r.door.Tenant,
+	}
+	if e.Status == activity.Started {
+		answer.EventName = text{"BeginRequest", "Begin request"}
+	}
+	if name := http.StatusText(e.Code); name != "" {
+		compact := strings.ReplaceAll(name, " ", "")
+		answer.SubStatus = text{compact, fmt.Sprintf("%s (HTTP Status Code: %d)", name, e.Code)}
+		answer.Properties["statusCode"] = compact
+	}
+	if e.Status == activity.Failed {
+		answer.Level = "Error"
+		refusal, _ := json.Marshal(map[string]any{"error": resource.Error{Code: e.ErrorCode, Message: e.Message}}) // texts can be written
+		answer.Properties["statusMessage"] = string(refusal)
+	}
+	return answer
+}
+
+// ticks are the hundreds of nanoseconds since the year 1, as .NET counts.
+func ticks(t time.Time) int64 {
+	const epoch = 62135596800 // seconds from the year 1 to 1970
+	return (t.Unix()+epoch)*1e7 + int64(t.Nanosecond())/100
+}
+
+// readActivity is the right to read the activity log. Who has it for the subscription sees all of it, others what is about the
+// scopes at which they have it.
+const readActivity = "Microsoft.Insights/eventtypes/values/read"
+
+func listActivity(r *request) (int, any, error) {
+	if !strings.EqualFold(r.at.names[0], "management") || r.door.Activity == nil {
+		return 0, nil, &resource.Error{Code: resource.CodeResourceNotFound, Status: http.StatusNotFound, Target: r.at.names[0],
+			Message: fmt.Sprintf("There is no event type '%s': want management.", r.at.names[0])}
+	}
+	filter, err := parseActivityFilter(r.URL.Query().Get("$filter"))
+	if err != nil {
+		return 0, nil, err
+	}
+	filter.Subscription = r.at.subscription
+	limit, after, err := r.paging()
+	if err != nil {
+		return 0, nil, err
+	}
+	if filter.Limit = min(limit, activityPage); after != "" {
+		if filter.Before, err = strconv.ParseInt(after, 10, 64); err != nil || filter.Before < 1 {
+			return 0, nil, badToken()
+		}
+	}
+	if !r.may(readActivity, "/subscriptions/"+r.at.subscription) {
+		filter.Visible = func(e *activity.Event) bool { return r.may(readActivity, e.Resource) }
+	}
+	page, err := r.door.Activity.Query(filter, time.Now())
+	if err != nil {
+		return 0, nil, err
+	}
+	chosen := selected(r.URL.Query().Get("$select"))
+	value := []any{}
+	for i := range page.Events {
+		one, err := chosen(r.activityEvent(&page.Events[i]))
+		if err != nil {
+			return 0, nil, err
+		}
+		value = append(value, one)
+	}
+	next := ""
+	if page.Next > 0 {
+		next = strconv.FormatInt(page.Next, 10)
+	}
+	return http.StatusOK, list{Value: value, NextLink: r.next(next)}, nil
+}
+
+// activityPage is how many events one answer has; Azure gives 200.
+const activityPage = 200
+
+func listEventCategories(*request) (int, any, error) {
+	return http.StatusOK, list{Value: []text{said("Administrative")}}, nil
+}
