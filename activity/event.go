@@ -27,6 +27,7 @@ type Event struct {
 	Caller      Caller    `json:"caller"`
 	Correlation string    `json:"correlationId"` // the same for all that one request brings about
 	OperationID string    `json:"operationId"`   // of the request: the same for its Started and its end
+	Async       string    `json:"asyncOperation,omitempty"` // id of the operation that goes on behind the answer
 	Method      string    `json:"method,omitempty"`
 	Address     string    `json:"clientIpAddress,omitempty"` // "" for the cloud's own socket
 	URI         string    `json:"uri,omitempty"`
@@ -83,6 +84,7 @@ type Filter struct {
 	Caller        string // name, application id or object id
 	Status        string
 	Operation     string
+	Async         string
 
 	Visible func(*Event) bool // nil for all
 
@@ -96,7 +98,7 @@ func (f *Filter) chooses(e *Event) bool {
 	case !f.From.IsZero() && e.Time.Before(f.From), !f.To.IsZero() && e.Time.After(f.To), f.Before > 0 && e.Number >= f.Before:
 		return false
 	case !equal(f.Subscription, e.Subscription()), !equal(f.ResourceGroup, e.ResourceGroup()), !equal(f.Provider, e.Provider()),
-		!equal(f.Correlation, e.Correlation), !equal(f.Status, e.Status), !equal(f.Operation, e.Operation):
+		!equal(f.Correlation, e.Correlation), !equal(f.Status, e.Status), !equal(f.Operation, e.Operation), !equal(f.Async, e.Async):
 		return false
 	case f.Caller != "" && !equal(f.Caller, e.Caller.Name) && !equal(f.Caller, e.Caller.ClientID) && !equal(f.Caller, e.Caller.ObjectID):
 		return false

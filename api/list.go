@@ -41,7 +41,7 @@ func (a *API) ListPage(ctx context.Context, filter Filter) (Page, error) {
 	}
 	page := Page{Resources: []json.RawMessage{}}
 	last := ""
-	for _, record := range cloud.Records(filter.Type) {
+	for record := range cloud.RecordsAfter(filter.Type, filter.After) {
 		id, err := resource.ParseID(record.ID)
 		if err != nil {
 			return Page{}, err
@@ -53,7 +53,7 @@ func (a *API) ListPage(ctx context.Context, filter Filter) (Page, error) {
 			page.Next = last
 			return page, nil
 		}
-		answer, err := cloud.Render(id, a.state(ctx, cloud, id))
+		answer, err := cloud.Render(id, a.state(id))
 		if err != nil {
 			return Page{}, err
 		}
@@ -66,8 +66,7 @@ func (f Filter) chooses(id resource.ID, record *resource.Record) bool {
 	switch {
 	case f.Type == "" && id.IsGroup(),
 		f.Subscription != "" && !strings.EqualFold(f.Subscription, id.Subscription),
-		f.ResourceGroup != "" && !strings.EqualFold(f.ResourceGroup, id.ResourceGroup),
-		f.After != "" && record.Key() <= f.After:
+		f.ResourceGroup != "" && !strings.EqualFold(f.ResourceGroup, id.ResourceGroup):
 		return false
 	}
 	return f.Match == nil || f.Match(record)
@@ -79,5 +78,5 @@ func (a *API) ListChildren(ctx context.Context, parent resource.ID, collection s
 	if err != nil {
 		return nil, err
 	}
-	return cloud.RenderChildren(parent, collection, a.state(ctx, cloud, parent))
+	return cloud.RenderChildren(parent, collection, a.state(parent))
 }

@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"postern/activity"
 	"postern/api"
 	"postern/resource"
+	"postern/store"
 )
 
 // activityRoutes are the routes of the activity log.
@@ -40,16 +42,12 @@ func address(remote string) string {
 	return host
 }
 
-// Ended is an event with the outcome of what it is about: an error, or the status of an answer. A status of 202 tells that
-// the work goes on.
+// Ended is an event with the outcome of what it is about: an error, or the status of an answer.
 func Ended(e activity.Event, status int, err error) activity.Event {
 	e.Status, e.Code = activity.Succeeded, status
-	switch {
-	case err != nil:
+	if err != nil {
 		refusal := asRefusal(err)
 		e.Status, e.Code, e.ErrorCode, e.Message = activity.Failed, refusal.Status, refusal.Code, refusal.Message
-	case status == http.StatusAccepted:
-		e.Status = activity.Accepted
 	}
 	return e
 }
@@ -76,22 +74,35 @@ func (r *request) recorded(action, scope string, answer func() (int, any, error)
 	begun.Status = activity.Started
 	r.door.Record(begun)
 	status, body, err := answer()
-	outcome := status
-	if err == nil && r.header.Get("Azure-AsyncOperation") != "" {
-		outcome = http.StatusAccepted
-	}
-	r.door.Record(Ended(event, outcome, err))
+	r.recordOutcome(event, status, err)
 	return status, body, err
 }
 
+func (r *request) recordOutcome(event activity.Event, status int, err error) {
+	event = Ended(event, status, err)
+	if err != nil || r.async == "" {
+		r.door.Record(event)
+		return
+	}
+	event.Status, event.Async = activity.Accepted, r.async
+	r.door.Record(event)
+	if operation, ok := r.door.ends.take(r.async); ok {
+		r.door.Record(endOf(event, operation))
+	}
+}
+
 // recordBatch writes what became of each resource of a batch, beside the batch itself.
-func (r *request) recordBatch(batch api.Batch, err error) {
+func (r *request) recordBatch(batch api.Batch, operation *api.Operation, err error) {
 	record := func(id resource.ID, verb string) {
 		action := id.Type() + "/" + verb
 		if id.IsGroup() {
 			action = groupAction + verb
 		}
-		r.door.Record(Ended(r.entry(action, id.String()), http.StatusOK, err))
+		event := Ended(r.entry(action, id.String()), http.StatusOK, err)
+		if operation != nil && err == nil {
+			event.Status, event.Code = activity.Accepted, http.StatusAccepted
+		}
+		r.door.Record(event)
 	}
 	for _, id := range batch.Delete {
 		record(id, "delete")
@@ -99,6 +110,61 @@ func (r *request) recordBatch(batch api.Batch, err error) {
 	for _, item := range batch.Resources {
 		record(item.ID, "write")
 	}
+}
+
+// ends are the operations that have ended before it was written that they were accepted.
+type ends struct {
+	mu   sync.Mutex
+	byID map[string]store.Operation
+}
+
+// maxEnds bounds what is remembered: an operation that nobody accepts is one of another process, or of none any more.
+const maxEnds = 1000
+
+func (e *ends) put(operation store.Operation) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.byID == nil || len(e.byID) >= maxEnds {
+		e.byID = make(map[string]store.Operation)
+	}
+	e.byID[operation.ID] = operation
+}
+
+func (e *ends) take(id string) (store.Operation, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	operation, ok := e.byID[id]
+	delete(e.byID, id)
+	return operation, ok
+}
+
+// recordEnd writes how an operation has ended that was accepted before, by this process or a former one: who began it is in
+// the log.
+func (d *Door) recordEnd(operation store.Operation) {
+	if d.Activity == nil {
+		return
+	}
+	d.ends.put(operation) // first, so that whoever writes that it was accepted finds it, or is found below
+	page, err := d.Activity.Query(activity.Filter{From: operation.Started, Async: operation.ID, Limit: 1}, time.Now())
+	if err != nil {
+		d.Log.Error("read the activity log", "error", err)
+		return
+	}
+	if len(page.Events) == 0 {
+		return
+	}
+	if operation, ok := d.ends.take(operation.ID); ok {
+		d.Record(endOf(page.Events[0], operation))
+	}
+}
+
+// endOf is the event of an operation's end.
+func endOf(accepted activity.Event, operation store.Operation) activity.Event {
+	accepted.Time = operation.Ended
+	if operation.Error != nil {
+		return Ended(accepted, 0, operation.Error)
+	}
+	return Ended(accepted, http.StatusOK, nil)
 }
 
 // text is a name for programs beside one for people, as Azure writes it.

@@ -60,6 +60,7 @@ type Door struct {
 	limits *limits
 	added  map[string]methods // of Options.Routes, by path in lower case
 	signIn atomic.Pointer[signin.Service]
+	ends   ends
 }
 
 // New makes a door.
@@ -82,6 +83,9 @@ func New(options Options) *Door {
 		d.added[path][one.Method] = route{one.Action, func(r *request) (int, any, error) { return one.Answer(r.Request) }}
 	}
 	d.signIn.Store(options.SignIn)
+	if options.API != nil {
+		options.API.Ended = d.recordEnd
+	}
 	return d
 }
 
@@ -98,6 +102,7 @@ type request struct {
 	at       target
 	version  string // api-version
 	caller   signin.Caller
+	async    string // id of the operation that goes on behind the answer
 }
 
 // ServeHTTP answers one request.
@@ -156,6 +161,9 @@ func (r *request) answer(w http.ResponseWriter) (int, any, error) {
 		return 0, nil, err
 	}
 	action, scope := route.action(r.Method, at), at.scope()
+	if operation, ok := r.operationOf(); ok && operation != nil {
+		action, scope = operationRights(operation)
+	}
 	if err := r.door.Authorize(r.Context(), r.caller, action, scope); err != nil && !r.listsWhatIsVisible(route) {
 		if r.writes() {
 			r.door.Record(Ended(r.entry(action, scope), 0, err))

@@ -105,8 +105,8 @@ func applyBatch(r *request) (int, any, error) {
 		batch.Delete = append(batch.Delete, id)
 	}
 	result, err := r.door.API.Apply(r.Context(), batch)
-	r.recordBatch(batch, err)
-	return http.StatusOK, result, err
+	r.recordBatch(batch, result.Operation, err)
+	return r.accepted(result.Operation, http.StatusOK), result, err
 }
 
 // mayWrite reads the id of a resource in a batch, which its writer must have the right for (GOV-1).

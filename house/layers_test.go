@@ -14,7 +14,7 @@ var layers = [][]string{
 	// The nouns: no I/O.
 	{"model", "resource/schema"},
 	// One idea each, about nouns alone: formats, numbers, addresses.
-	{"wire", "packet", "plan", "servicetag", "resource", "token", "certificate", "demo/application",
+	{"wire", "packet", "plan", "servicetag", "resource", "template", "token", "certificate", "demo/application",
 		"resource/sdktest",
 		"datapath/kernel/bpf", "datapath/userspace/splice"},
 	// What follows from one or two of them.
