@@ -1,6 +1,7 @@
 package arm
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -285,6 +286,19 @@ func listActivity(r *request) (int, any, error) {
 
 // activityPage is how many events one answer has; Azure gives 200.
 const activityPage = 200
+
+// allActivity answers the events of all subscriptions, and those of none, in Postern's own form.
+func allActivity(r *request) (int, any, error) {
+	query := r.URL.Query()
+	since, ok := timestamp(query.Get("since"))
+	limit, err := strconv.Atoi(cmp.Or(query.Get("top"), strconv.Itoa(pageSize)))
+	if !ok || err != nil || limit < 1 {
+		return 0, nil, &resource.Error{Code: "InvalidQueryParameterValue", Status: http.StatusBadRequest, Message: "The query must have since, a time, and top above 0."}
+	}
+	page, err := r.door.Activity.Query(activity.Filter{From: since, ResourceGroup: query.Get("group"), Resource: query.Get("resource"), Caller: query.Get("caller"),
+		Status: query.Get("status"), Correlation: query.Get("correlation"), Limit: limit}, time.Now())
+	return http.StatusOK, list{Value: page.Events}, err
+}
 
 func listEventCategories(*request) (int, any, error) {
 	return http.StatusOK, list{Value: []text{said("Administrative")}}, nil

@@ -149,6 +149,10 @@ func (r *request) answer(w http.ResponseWriter) (int, any, error) {
 	if _, isOwner := r.localOwner(); !isOwner && !r.door.limits.requests.allow(r.caller.ObjectID) {
 		return 0, nil, &limitError{}
 	}
+	if isGraph(r.segments) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		return graph(r)
+	}
 	route, at, err := r.door.find(r.Method, r.segments)
 	if err != nil {
 		return 0, nil, err

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,7 +92,7 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 	}
 	p.handler = arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue,
 		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Access: p.Access, Activity: p.Activity, Principal: p.principalExists,
-		Routes: append(p.doorRoutes(), options.Routes...), Log: log})
+		Routes: slices.Concat(p.doorRoutes(), p.principalRoutes(), options.Routes), Log: log})
 	listener, err := listenLocally(dir)
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
