@@ -8,26 +8,28 @@ import (
 	"postern/resource"
 )
 
-// SetPower starts or stops a VM: state is one of resource's power states. It waits for the nodes.
-func (a *API) SetPower(ctx context.Context, id resource.ID, state string) error {
+// SetPower starts or stops a VM: state is one of resource's power states.
+func (a *API) SetPower(ctx context.Context, id resource.ID, state string) (Outcome, error) {
 	return a.alter(ctx, id, func(change *resource.Change) error { return change.SetPower(id, state) })
 }
 
-// RegenerateKey makes one of a storage account's two keys anew: number 0 or 1. It waits for the gateways, which then take the
+// RegenerateKey makes one of a storage account's two keys anew: number 0 or 1. When it is enforced, the gateways take the
 // former one no longer.
-func (a *API) RegenerateKey(ctx context.Context, id resource.ID, number int) error {
+func (a *API) RegenerateKey(ctx context.Context, id resource.ID, number int) (Outcome, error) {
 	return a.alter(ctx, id, func(change *resource.Change) error { return change.RegenerateKey(id, number) })
 }
 
-// alter makes a change of what was allotted to a resource, and waits for its end.
-func (a *API) alter(ctx context.Context, id resource.ID, alter func(*resource.Change) error) error {
-	_, operation, err := a.write(ctx, writing{method: http.MethodPost, id: id}, func(_ *resource.Cloud, change *resource.Change) error {
-		return alter(change)
+// alter makes a change of what was allotted to a resource.
+func (a *API) alter(ctx context.Context, id resource.ID, make func(*resource.Change) error) (Outcome, error) {
+	cloud, operation, err := a.write(ctx, writing{method: http.MethodPost, id: id}, func(_ *resource.Cloud, change *resource.Change) error {
+		return make(change)
 	})
 	if err != nil {
-		return err
+		return Outcome{}, err
 	}
-	return a.Await(ctx, operation)
+	made := Outcome{Operation: operation}
+	made.Body, err = cloud.Render(id, a.state(id))
+	return made, err
 }
 
 // InstanceView is how a VM is doing: its provisioning state and its power state.

@@ -25,7 +25,7 @@ import (
 	"postern/token"
 )
 
-// Options are what a door stands before. All but SignIn, Routes, Activity, Authorize, Rate and Log must be set.
+// Options are what a door stands before. All but SignIn, Routes, Probe, Activity, Authorize, Rate and Log must be set.
 type Options struct {
 	API       *api.API
 	Cache     *server.Cache
@@ -45,6 +45,10 @@ type Options struct {
 
 	// Principal tells whether there is a principal with an object id, who can be given a role.
 	Principal func(ctx context.Context, objectID string) (bool, error)
+
+	// Probe opens connections from machines, for connectivityCheck. nil where they are not within reach: then it answers by the
+	// pipeline's verdict alone.
+	Probe Probe
 
 	// Authorize judges every request that has a valid token: action is Azure's ("Microsoft.Network/virtualNetworks/write"),
 	// scope an id. nil for the roles of Access.

@@ -54,6 +54,8 @@ func init() {
 	}
 	maps.Copy(special, accessRoutes())
 	maps.Copy(special, activityRoutes())
+	maps.Copy(special, machineRoutes())
+	maps.Copy(special, watcherRoutes())
 	items = methods{"GET": {"", getResource}, "HEAD": {"", headResource}, "PUT": {"", putResource}, "PATCH": {"", patchResource}, "DELETE": {"", deleteResource}}
 	collections = methods{"GET": {"", listCollection}}
 }

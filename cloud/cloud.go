@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"postern/agent"
 	"postern/api/client"
@@ -95,6 +96,7 @@ func Start(ctx context.Context, options Options) (*Cloud, error) {
 	if c.control, err = control.Start(c.dir, c.log, control.Options{
 		Routes: []arm.Route{c.execRoute()},
 		Wired:  c.wired,
+		Probe:  c.probe,
 	}); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -251,6 +253,21 @@ func (c *Cloud) Machine(ctx context.Context, nic string) (Machine, error) {
 		return nil, err
 	}
 	return c.world.Machine(ctx, found)
+}
+
+// probe opens a TCP connection from a NIC's machine, closes it, and tells how long the opening took.
+func (c *Cloud) probe(ctx context.Context, nic model.ResourceID, target string) (time.Duration, error) {
+	machine, err := c.Machine(ctx, string(nic))
+	if err != nil {
+		return 0, err
+	}
+	started := time.Now()
+	conn, err := machine.DialContext(ctx, "tcp", target)
+	if err != nil {
+		return 0, err
+	}
+	took := time.Since(started)
+	return took, conn.Close()
 }
 
 // NIC tells what was allotted to a NIC.

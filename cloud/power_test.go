@@ -13,7 +13,12 @@ import (
 // power sets the power state of a VM and waits until it is in force.
 func (s *stage) power(vm, state string) {
 	s.t.Helper()
-	if err := s.Control().API.SetPower(s.ctx, idOf(s.t, "Microsoft.Compute/virtualMachines/"+vm), state); err != nil {
+	api := s.Control().API
+	made, err := api.SetPower(s.ctx, idOf(s.t, "Microsoft.Compute/virtualMachines/"+vm), state)
+	if err == nil {
+		err = api.Await(s.ctx, made.Operation)
+	}
+	if err != nil {
 		s.t.Fatal(err)
 	}
 }

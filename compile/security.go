@@ -58,6 +58,15 @@ func deniesPlatform(group *model.NetworkSecurityGroup, tag string) bool {
 	return false
 }
 
+// rulesOf is one direction of a security group in the order of its judging, the default rules last (NSG-1).
+func rulesOf(group *model.NetworkSecurityGroup, inbound bool) []model.SecurityRule {
+	rules := sorted(group, inbound)
+	if inbound {
+		return append(rules, defaultInbound...)
+	}
+	return append(rules, defaultOutbound...)
+}
+
 func sorted(group *model.NetworkSecurityGroup, inbound bool) []model.SecurityRule {
 	var rules []model.SecurityRule
 	for _, rule := range group.Rules {
@@ -101,14 +110,8 @@ func (in *indexed) list(out *plan.Host, group *model.NetworkSecurityGroup, vnet 
 
 // makeList is one direction of a security group as lines in the order of their judging.
 func (in *indexed) makeList(key listKey) *ruleList {
-	rules := sorted(key.group, key.inbound)
-	if key.inbound {
-		rules = append(rules, defaultInbound...)
-	} else {
-		rules = append(rules, defaultOutbound...)
-	}
 	made := &ruleList{lines: []plan.Rule{}, sets: map[plan.Ref][]netip.Prefix{}}
-	for _, rule := range rules {
+	for _, rule := range rulesOf(key.group, key.inbound) {
 		source, some := in.peersSet(made.sets, rule.Source, key.vnet)
 		destination, someDestination := in.peersSet(made.sets, rule.Destination, key.vnet)
 		if !some || !someDestination {

@@ -50,6 +50,7 @@ type Plane struct {
 type Options struct {
 	Routes []arm.Route                                     // answers at the API's doors
 	Wired  func(ctx context.Context, revision int64) error // see api.API
+	Probe  arm.Probe                                       // see arm.Options
 
 	Wait, Bound time.Duration // of writes: see api.API; 0 for its defaults
 }
@@ -92,7 +93,7 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 	}
 	p.handler = arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue,
 		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Access: p.Access, Activity: p.Activity, Principal: p.principalExists,
-		Routes: slices.Concat(p.doorRoutes(), p.principalRoutes(), options.Routes), Log: log})
+		Routes: slices.Concat(p.doorRoutes(), p.principalRoutes(), options.Routes), Probe: options.Probe, Log: log})
 	listener, err := listenLocally(dir)
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -106,14 +107,18 @@ func (p *Plane) Catalogue(ctx context.Context) (*servicetag.Catalogue, error) {
 	return p.catalogues.Current(ctx)
 }
 
-// frontAddresses are what a region's accounts get their public addresses from.
-func (p *Plane) frontAddresses(region model.Location) []netip.Prefix {
+// frontAddresses are what a region's instances get their public addresses from: the service tag's prefixes in the region or,
+// of a tag without regions, all.
+func (p *Plane) frontAddresses(name string, region model.Location) []netip.Prefix {
 	catalogue, err := p.catalogues.Current(p.ctx)
 	if err != nil {
-		p.log.Error("read the service tags, which accounts get addresses from", "error", err)
+		p.log.Error("read the service tags, which instances get addresses from", "error", err)
 		return nil
 	}
-	tag, ok := catalogue.Regional("Storage", region)
+	tag, ok := catalogue.Regional(name, region)
+	if !ok && len(catalogue.Regions(name)) == 0 {
+		tag, ok = catalogue.Tag(name)
+	}
 	if !ok {
 		return nil
 	}

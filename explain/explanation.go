@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"postern/model"
+	"postern/pipeline"
 )
 
 // Explanation is what becomes of one packet. Its JSON form is stable: members may be added, none is renamed.
@@ -41,6 +42,8 @@ type Step struct {
 	Reason string `json:"reason,omitempty"` // of a denial, and of what a node lets out
 	Rule   string `json:"rule,omitempty"`   // id of the rule that decided
 	Detail string `json:"detail"`
+
+	Decided *pipeline.Decided `json:"-"` // of a security group's step: the rule that matched
 }
 
 // Names of the steps that are not the pipeline's.

@@ -45,7 +45,7 @@ type walk struct {
 	cloud    *Cloud
 	nic      *model.NetworkInterface
 	protocol model.Protocol
-	account  string // the one that the target's name means, "" for an address
+	name     string // of the target, where it was given by one
 	out      *Explanation
 }
 
@@ -90,7 +90,7 @@ func (w *walk) judgeFrom(to netip.AddrPort, protocol model.Protocol) (string, []
 	if err != nil {
 		return "", nil, pipeline.Result{}, err
 	}
-	steps, result := host.Explain(w.nic.Number, firstFrame(w.nic, to, protocol))
+	steps, result := host.Explain(w.nic.Number, firstFrame(w.nic, netip.AddrPortFrom(w.nic.IPv4, sourcePort), to, protocol))
 	return node.Node, steps, result, nil
 }
 
@@ -149,7 +149,7 @@ func (w *walk) arrive(node plan.Node, data []byte) error {
 // tell adds the steps of a pipeline. The last one only repeats the verdict, and is kept where the packet goes on.
 func (w *walk) tell(node string, steps []pipeline.Step) {
 	for _, step := range steps {
-		one := Step{Node: node, Name: step.Name, Rule: step.Rule, Detail: step.Detail}
+		one := Step{Node: node, Name: step.Name, Rule: step.Rule, Detail: step.Detail, Decided: step.Decided}
 		denied := step.Reason >= model.ReasonFirstDenial
 		if step.Reason != model.ReasonNone {
 			one.Denied, one.Reason = denied, step.Reason.String()

@@ -89,6 +89,11 @@ func (i *Inspector) compiled(ctx context.Context) (*explain.Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
+	return i.At(snapshot, catalogue)
+}
+
+// At is the cloud of a snapshot and a catalogue, compiled for questions to package explain.
+func (i *Inspector) At(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) (*explain.Cloud, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.cloud != nil && i.revision == snapshot.Revision && i.cloudOf == catalogue {

@@ -14,7 +14,22 @@ type Step struct {
 	Rule       string       `json:"rule,omitempty"` // id of the rule that decided, "" where plain protocol sense did
 	Detail     string       `json:"detail"`
 	Candidates []Candidate  `json:"candidates,omitempty"` // of the step "route": the winner first, then the losers, longest prefix first
+	Decided    *Decided     `json:"decided,omitempty"`    // of the step "security-group": the rule that matched
 }
+
+// Decided is the security rule that decided about a packet in one security group (NSG-1).
+type Decided struct {
+	Rule     string `json:"rule"`
+	Priority uint16 `json:"priority"`
+	Allow    bool   `json:"allow"`
+	Subnet   bool   `json:"subnet"` // the group is the subnet's; otherwise the NIC's
+}
+
+// firstDefaultPriority is the least priority of a default rule; a user's own go up to 4096 (NSG-1).
+const firstDefaultPriority = 65000
+
+// Default tells whether the rule is one of the three that every group has each way.
+func (d *Decided) Default() bool { return d.Priority >= firstDefaultPriority }
 
 // Candidate is a route or a service endpoint that the packet's destination matches.
 type Candidate struct {
@@ -61,6 +76,25 @@ func (h *Host) ExplainFromFabric(packet []byte) ([]Step, Result) {
 	j := judge{host: h, snapshot: h.current.Load(), out: make([]byte, len(packet)+Headroom), trace: new(trace)}
 	result := j.fromFabric(packet)
 	return j.trace.end(result), result
+}
+
+// ExplainRoute tells by which route a NIC's packets to an address go, by the code that routes them, whether or not its security
+// groups let them go there: the candidates are those of the step "route". It is false where the host does not carry the NIC.
+// For the platform's addresses, which no route decides about, there are no candidates.
+func (h *Host) ExplainRoute(number uint32, destination netip.Addr, protocol model.Protocol) (step Step, carried bool) {
+	s := h.current.Load()
+	if s == nil || s.nics[number] == nil || !destination.Is4() {
+		return Step{}, false
+	}
+	t := new(trace)
+	d := datagram{source: s.nics[number].ipv4, destination: destination.As4(), protocol: protocol}
+	if isPlatform(d.destination) {
+		t.platformRoute()
+		return t.steps[0], true
+	}
+	c := s.choose(s.nics[number], d.destination, protocol)
+	t.routeChosen(s, s.nics[number], &d, &c)
+	return t.steps[0], true
 }
 
 // trace collects steps. Its methods take what they need by value or only read it: what they kept would have to live

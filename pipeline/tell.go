@@ -77,6 +77,7 @@ func (t *trace) ruleDecided(index int, outgoing bool, decided *rule) {
 		word = "allows"
 	}
 	t.add(stepSecurity, "NSG-1", fmt.Sprintf("%s: rule %q, priority %d, %s", listName(index, outgoing), decided.name, decided.priority, word))
+	t.steps[len(t.steps)-1].Decided = &Decided{decided.name, decided.priority, decided.allow, (index == 0) != outgoing}
 }
 
 func (t *trace) platformExempt(denied bool) {

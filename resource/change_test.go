@@ -16,7 +16,7 @@ import (
 )
 
 func testOptions() Options {
-	return Options{Random: rand.NewChaCha8([32]byte{7}), FrontAddresses: func(region model.Location) []netip.Prefix {
+	return Options{Random: rand.NewChaCha8([32]byte{7}), FrontAddresses: func(_ string, region model.Location) []netip.Prefix {
 		if region == "nowhere" {
 			return nil
 		}
@@ -130,11 +130,11 @@ func TestSampleBecomesNouns(t *testing.T) {
 			t.Errorf("%s (-want +have):\n%s", name, diff)
 		}
 	}
-	account := s.StorageAccounts[0]
+	account := s.Instances[0]
 	if !netip.MustParsePrefix("20.60.26.0/28").Contains(account.Address) || len(account.Keys[0]) != 88 || account.Keys[0] == account.Keys[1] {
 		t.Errorf("account: address %s, keys %q", account.Address, account.Keys)
 	}
-	if acls := account.NetworkACLs; acls.DefaultAllow || len(acls.IPRules) != 2 || acls.VirtualNetworkRules[0].Identity != 4096 || account.Backend != "127.0.0.1:10002" {
+	if acls := account.Rules; acls.DefaultAllow || len(acls.IPRules) != 2 || acls.VirtualNetworkRules[0].Identity != 4096 || account.Backends[0].Address != "127.0.0.1:10002" {
 		t.Errorf("account: %+v", account)
 	}
 	if vm := s.VirtualMachines[0]; len(vm.PrincipalID) != 36 {
@@ -280,7 +280,7 @@ func TestAccepted(t *testing.T) {
 		{"FW-4 a public range of /30", `put Microsoft.Storage/storageAccounts/stvnetstorageendpoints {"location":"westeurope","properties":{"networkAcls":{"ipRules":[{"value":"198.51.100.0/30"},{"value":"198.51.100.9"}]}}}`},
 		{"ROUTE-10 every hop that can be set", `put routeTables/r2 {"location":"westeurope","properties":{"routes":[{"name":"a","properties":{"addressPrefix":"10.0.0.0/8","nextHopType":"VirtualNetworkGateway"}},{"name":"b","properties":{"addressPrefix":"11.0.0.0/8","nextHopType":"vnetlocal"}},{"name":"c","properties":{"addressPrefix":"12.0.0.0/8","nextHopType":"Internet"}},{"name":"d","properties":{"addressPrefix":"13.0.0.0/8","nextHopType":"None"}}]}}`},
 		{"NSG-1 one priority each way", `put networkSecurityGroups/nsg/securityRules/out {"properties":{"priority":100,"direction":"Outbound","access":"Deny","protocol":"Udp","sourceAddressPrefix":"*","sourcePortRange":"*","destinationAddressPrefix":"Storage.WestEurope","destinationPortRange":"53"}}`},
-		{"SEP-5 an alias with service Global", `put serviceEndpointPolicies/p {"location":"westeurope","properties":{"serviceEndpointPolicyDefinitions":[{"name":"d","properties":{"service":"Global","serviceResources":["/services/Azure"]}}]}}`},
+		{"SEP-5 an alias with service Global", `put serviceEndpointPolicies/p {"location":"westeurope","properties":{"serviceEndpointPolicyDefinitions":[{"name":"d","properties":{"service":"Global","serviceResources":["/services/Azure","/services/azure/managedInstance"]}}]}}`},
 		{"SEP-3 all three scopes", `put serviceEndpointPolicies/p {"location":"westeurope","properties":{"serviceEndpointPolicyDefinitions":[{"name":"d","properties":{"service":"Microsoft.Storage","serviceResources":["/subscriptions/s","/subscriptions/s/resourceGroups/g","Microsoft.Storage/storageAccounts/x"]}}]}}`},
 		{"a dynamic public IP", `put publicIPAddresses/p2 {"location":"westeurope","sku":{"name":"Standard"},"properties":{"publicIPAllocationMethod":"Static"}}`},
 		{"a second gateway of the region shares the anycast locators", `put nodes/gateway-2 {"location":"westeurope","properties":{"role":"gateway","locator":"fd00:1:1:500::/56","serviceLocator":"fd00:1:a:100::/56","platformLocator":"fd00:1:b:100::/56"}}`},

@@ -67,8 +67,8 @@ func decodeDefinition(body *child[policyDefinitionProperties], at string) (model
 	for i, text := range p.ServiceResources {
 		if !policyScope(text, definition.Service == "Global") {
 			return definition, refuse("ServiceEndpointPolicyDefinitionResourcesInvalid", index(at+".serviceResources", i),
-				"'%s' is not the id of a subscription, a resource group or an account, nor, with service Global, an alias "+
-					"such as /services/Azure.", text)
+				"'%s' is not the id of a subscription, a resource group or an account, nor, with service Global, one of the aliases %s.",
+				text, strings.Join(ServiceAliases, ", "))
 		}
 	}
 	definition.ServiceResources = p.ServiceResources
@@ -80,7 +80,8 @@ func decodeDefinition(body *child[policyDefinitionProperties], at string) (model
 func policyScope(text string, global bool) bool {
 	segments := strings.Split(text, "/")
 	if global {
-		return len(segments) == 3 && segments[0] == "" && strings.EqualFold(segments[1], "services") && validName(segments[2])
+		return (len(segments) == 3 || len(segments) == 4) && segments[0] == "" && strings.EqualFold(segments[1], "services") &&
+			validName(segments[2]) && validName(segments[len(segments)-1])
 	}
 	if len(segments) < 3 || segments[0] != "" || !strings.EqualFold(segments[1], "subscriptions") || !validName(segments[2]) {
 		return false
