@@ -26,7 +26,9 @@ func activityRoutes() map[string]methods {
 }
 
 // writes tells whether a request goes into the activity log: what may change something, and actions (GOV-2).
-func (r *request) writes() bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
+func (r *request) writes(action string) bool {
+	return r.Method != http.MethodGet && r.Method != http.MethodHead && !strings.HasSuffix(action, "/read")
+}
 
 // entry is the event of what the request does to a resource.
 func (r *request) entry(action, scope string) activity.Event {
@@ -67,7 +69,7 @@ func (d *Door) Record(e activity.Event) {
 
 // recorded does what a request that writes asks for, and writes that it begins and how it ends.
 func (r *request) recorded(action, scope string, answer func() (int, any, error)) (int, any, error) {
-	if !r.writes() {
+	if !r.writes(action) {
 		return answer()
 	}
 	event := r.entry(action, scope)

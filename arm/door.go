@@ -173,7 +173,7 @@ func (r *request) answer(w http.ResponseWriter) (int, any, error) {
 		action, scope = operationRights(operation)
 	}
 	if err := r.door.Authorize(r.Context(), r.caller, action, scope); err != nil && !r.listsWhatIsVisible(route) {
-		if r.writes() {
+		if r.writes(action) {
 			r.door.Record(Ended(r.entry(action, scope), 0, err))
 		}
 		return 0, nil, err

@@ -49,7 +49,7 @@ func init() {
 		"microsoft.network/networkinterfaces/*/effectiveroutetable":             {"POST": {"", effectiveRoutes}},
 		"microsoft.storage/storageaccounts/*/blobservices/*":                    {"GET": {"", dataServices}},
 		"microsoft.storage/storageaccounts/*/fileservices/*":                    {"GET": {"", dataServices}},
-		"microsoft.storage/checknameavailability":                               {"POST": {"", checkAccountName}},
+		"microsoft.storage/checknameavailability":                               {"POST": {readNames, checkAccountName}},
 		"microsoft.storage/storageaccounts/*/listkeys":                          {"POST": {"", listKeys}},
 	}
 	maps.Copy(special, accessRoutes())
