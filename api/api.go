@@ -1,15 +1,13 @@
 // Package api is what can be done about the resources of a cloud, by their ARM ids: what package arm does for those who ask
-// over HTTP. An answer to a write means that every node has applied it.
+// over HTTP. A write is done when every node concerned has applied it; until then it is an Operation.
 package api
 
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"postern/plan"
@@ -18,106 +16,51 @@ import (
 	"postern/store"
 )
 
-// DefaultWait is how long a write waits for the nodes.
-const DefaultWait = 15 * time.Second
+// Times of a write.
+const (
+	DefaultWait  = 2 * time.Second  // how long a write waits for the nodes before it is answered as an operation
+	DefaultBound = 60 * time.Second // how long nodes may lag before the operation has failed
+)
 
 // Provisioning states.
 const (
-	Succeeded = "Succeeded" // every node has applied it
+	Succeeded = "Succeeded" // every node concerned has applied it
 	Updating  = "Updating"  // it is stored, and not yet applied everywhere
+	Failed    = "Failed"    // nodes could not apply it, or lagged too long; it becomes Succeeded when they have
 )
 
-// API answers requests about one cloud. It is safe for concurrent use.
+// API answers requests about one cloud. It is safe for concurrent use. One process at a time may have the API of a store:
+// what is going on with a write is known to the process that made it.
 type API struct {
 	store   *store.Store
 	cache   *server.Cache
 	options resource.Options
 
-	// Wait bounds how long a write waits for the nodes. Set it before the first request.
-	Wait time.Duration
+	// Wait and Bound are the times of a write. Set them before the first request.
+	Wait, Bound time.Duration
 
 	// Wired, if set, waits until what no node applies itself is as a revision says: the wires and routes around the nodes.
 	// Set it before the first request.
 	Wired func(ctx context.Context, revision int64) error
 
-	enforced atomic.Int64 // the newest revision known to be applied everywhere
+	operations *operations
+	ctx        context.Context // of what goes on in the background
+	stop       context.CancelFunc
+	work       sync.WaitGroup
 }
 
-// New makes the API of a store's cloud. The cache is the one that the compile loop uses.
+// New makes the API of a store's cloud; Close ends it. The cache is the one that the compile loop uses.
 func New(s *store.Store, cache *server.Cache, options resource.Options) *API {
-	return &API{store: s, cache: cache, options: options, Wait: DefaultWait}
+	a := &API{store: s, cache: cache, options: options, Wait: DefaultWait, Bound: DefaultBound, operations: newOperations()}
+	a.ctx, a.stop = context.WithCancel(context.Background())
+	a.work.Go(a.sweep)
+	return a
 }
 
-// Conditions are those of a write's headers, "" for none.
-type Conditions struct {
-	IfMatch     string // an etag that the resource must have, or "*": it must exist
-	IfNoneMatch string // "*": it must not exist
-
-	// Group asks for the resource group to be there (ResourceGroupNotFound), as Azure does. Without it a group comes to be
-	// with the first resource in it.
-	Group bool
-}
-
-func (c Conditions) hold(cloud *resource.Cloud, id resource.ID) error {
-	if c.Group && !id.IsGroup() && !cloud.HasGroup(id.Subscription, id.ResourceGroup) {
-		return GroupNotFound(id.ResourceGroup)
-	}
-	if c.IfMatch == "" && c.IfNoneMatch == "" {
-		return nil
-	}
-	_, renderErr := cloud.Render(id, Succeeded)
-	record, exists := cloud.Record(id)
-	exists = exists && renderErr == nil
-	switch {
-	case c.IfNoneMatch == "*" && exists:
-		return failed(id, "If-None-Match", "it exists already")
-	case c.IfMatch == "*" && !exists, c.IfMatch != "" && !exists:
-		return failed(id, "If-Match", "it does not exist")
-	case c.IfMatch != "" && c.IfMatch != "*" && c.IfMatch != record.ETag():
-		return failed(id, "If-Match", "its etag is now "+record.ETag()+": read it again and repeat")
-	}
-	return nil
-}
-
-func failed(id resource.ID, header, reason string) error {
-	return &resource.Error{Code: "PreconditionFailed", Target: header, Status: http.StatusPreconditionFailed,
-		Message: fmt.Sprintf("The condition %s does not hold for %s: %s.", header, id, reason)}
-}
-
-// Put creates or replaces one resource, waits for the nodes, and answers it as it stands, and whether it is new.
-func (a *API) Put(ctx context.Context, id resource.ID, body json.RawMessage, conditions Conditions) (answer json.RawMessage, created bool, err error) {
-	cloud, err := a.cache.Change(ctx, a.options, func(cloud *resource.Cloud, change *resource.Change) error {
-		if err := conditions.hold(cloud, id); err != nil {
-			return err
-		}
-		var err error
-		created, err = change.Put(id, body)
-		return err
-	})
-	if err != nil {
-		return nil, false, err
-	}
-	if err := a.enforce(ctx, cloud.Revision); err != nil {
-		return nil, created, err
-	}
-	answer, err = cloud.Render(id, Succeeded)
-	return answer, created, err
-}
-
-// Delete removes one resource, waits for the nodes, and answers whether there was one.
-func (a *API) Delete(ctx context.Context, id resource.ID, conditions Conditions) (existed bool, err error) {
-	cloud, err := a.cache.Change(ctx, a.options, func(cloud *resource.Cloud, change *resource.Change) error {
-		if err := conditions.hold(cloud, id); err != nil {
-			return err
-		}
-		var err error
-		existed, err = change.Delete(id)
-		return err
-	})
-	if err != nil || !existed {
-		return existed, err
-	}
-	return true, a.enforce(ctx, cloud.Revision)
+// Close ends what goes on in the background. Operations go on in the next process: see Resume.
+func (a *API) Close() {
+	a.stop()
+	a.work.Wait()
 }
 
 // Get reads one resource.
@@ -126,55 +69,7 @@ func (a *API) Get(ctx context.Context, id resource.ID) (json.RawMessage, error) 
 	if err != nil {
 		return nil, err
 	}
-	return cloud.Render(id, a.state(ctx, cloud, id))
-}
-
-// Batch is many writes that hold together or not at all. Deletions come first; the order of the rest does not matter.
-type Batch struct {
-	Resources []resource.Item
-	Delete    []resource.ID
-}
-
-// Result is the answer to a batch.
-type Result struct {
-	Revision  int64             `json:"revision"`
-	Resources []json.RawMessage `json:"resources"` // as they stand, in the batch's order
-}
-
-// Apply makes the writes of a batch: judged as a whole against what results, stored in one transaction, and answered
-// when every node has applied them. Deleting what is not there is no error.
-func (a *API) Apply(ctx context.Context, batch Batch) (Result, error) {
-	order := slices.Clone(batch.Resources)
-	// A parent goes before its children, so that its body does not replace what they put into it.
-	slices.SortStableFunc(order, func(x, y resource.Item) int { return len(x.ID.Types) - len(y.ID.Types) })
-	cloud, err := a.cache.Change(ctx, a.options, func(_ *resource.Cloud, change *resource.Change) error {
-		for _, id := range batch.Delete {
-			if _, err := change.Delete(id); err != nil {
-				return err
-			}
-		}
-		for _, item := range order {
-			if _, err := change.Put(item.ID, item.Body); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return Result{}, err
-	}
-	if err := a.enforce(ctx, cloud.Revision); err != nil {
-		return Result{}, err
-	}
-	result := Result{Revision: cloud.Revision, Resources: []json.RawMessage{}}
-	for _, item := range batch.Resources {
-		answer, err := cloud.Render(item.ID, Succeeded)
-		if err != nil {
-			return Result{}, err
-		}
-		result.Resources = append(result.Resources, answer)
-	}
-	return result, nil
+	return cloud.Render(id, a.state(id))
 }
 
 // Plan reads the plan of a node and its revision.
@@ -196,54 +91,13 @@ func (a *API) PutCatalogue(ctx context.Context, data []byte) error {
 	if err != nil || revision == 0 {
 		return err
 	}
-	return a.enforce(ctx, revision)
-}
-
-// enforce waits until every node has applied a revision.
-func (a *API) enforce(ctx context.Context, revision int64) error {
-	ctx, cancel := context.WithTimeout(ctx, a.Wait)
+	bounded, cancel := context.WithTimeout(ctx, a.Bound)
 	defer cancel()
-	err := a.store.WaitApplied(ctx, revision)
-	var failed *store.CompileError
-	var lag *store.LagError
-	switch {
-	case err == nil:
-		if a.Wired != nil {
-			if err := a.Wired(ctx, revision); err != nil {
-				return &resource.Error{Code: "NotEnforced", Status: http.StatusGatewayTimeout, Message: fmt.Sprintf("The change is stored as "+
-					"revision %d and in force on every node, but not around them: %v.", revision, err)}
-			}
-		}
-		a.reached(revision)
-		return nil
-	case errors.As(err, &failed):
-		return &resource.Error{Code: "CompileFailed", Status: http.StatusInternalServerError, Message: fmt.Sprintf("The change is stored as "+
-			"revision %d, but it cannot be turned into plans, so the former ones stay in force: %s. Undo or correct it.", revision, failed.Message)}
-	case errors.As(err, &lag):
-		return &resource.Error{Code: "NotEnforced", Status: http.StatusGatewayTimeout, Message: fmt.Sprintf("The change is stored as "+
-			"revision %d, but is not in force everywhere: %s.", revision, lag)}
+	if err := a.await(bounded, revision); err != nil {
+		return failure(revision, err)
 	}
-	return err
-}
-
-func (a *API) reached(revision int64) {
-	for {
-		old := a.enforced.Load()
-		if old >= revision || a.enforced.CompareAndSwap(old, revision) {
-			return
-		}
-	}
+	return nil
 }
 
 // state is the provisioning state of a resource.
-func (a *API) state(ctx context.Context, cloud *resource.Cloud, id resource.ID) string {
-	record, ok := cloud.Record(id)
-	if !ok || record.Revision <= a.enforced.Load() {
-		return Succeeded
-	}
-	if lagging, err := a.store.Lagging(ctx, cloud.Revision); err != nil || len(lagging) > 0 {
-		return Updating
-	}
-	a.reached(cloud.Revision)
-	return Succeeded
-}
+func (a *API) state(id resource.ID) string { return a.operations.state(id.Root().Key()) }

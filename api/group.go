@@ -103,25 +103,49 @@ func (a *API) Groups(ctx context.Context, subscription string) ([]Group, error) 
 const defaultLocation = "westeurope"
 
 // DeleteGroup removes a resource group and all that is in it, in one change: when a resource outside refers to one inside,
-// nothing is removed. It waits for the nodes, and answers whether there was such a group.
-func (a *API) DeleteGroup(ctx context.Context, subscription, group string) (existed bool, err error) {
-	cloud, err := a.cache.Change(ctx, a.options, func(cloud *resource.Cloud, change *resource.Change) error {
-		existed = cloud.HasGroup(subscription, group)
+// nothing is removed. A group that is not there is no error.
+func (a *API) DeleteGroup(ctx context.Context, subscription, group string) (Outcome, error) {
+	id, err := resource.GroupID(subscription, group)
+	if err != nil {
+		return Outcome{}, err
+	}
+	inside := func(cloud *resource.Cloud) (ids []resource.ID, err error) {
 		for _, record := range cloud.Records("") {
 			id, err := resource.ParseID(record.ID)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			if strings.EqualFold(id.Subscription, subscription) && strings.EqualFold(id.ResourceGroup, group) {
-				if _, err := change.Delete(id); err != nil {
-					return err
-				}
+				ids = append(ids, id)
+			}
+		}
+		return ids, nil
+	}
+	cloud, err := a.cache.Current(ctx)
+	if err != nil {
+		return Outcome{}, err
+	}
+	members, err := inside(cloud)
+	if err != nil {
+		return Outcome{}, err
+	}
+	all := writing{method: http.MethodDelete, id: id}
+	for _, member := range members {
+		all.roots = append(all.roots, member.Root().Key())
+	}
+	var gone Outcome
+	_, gone.Operation, err = a.write(ctx, all, func(cloud *resource.Cloud, change *resource.Change) error {
+		gone.Existed = cloud.HasGroup(subscription, group)
+		members, err := inside(cloud) // more may have come since
+		if err != nil {
+			return err
+		}
+		for _, member := range members {
+			if _, err := change.Delete(member); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
-	if err != nil || !existed {
-		return existed, err
-	}
-	return true, a.enforce(ctx, cloud.Revision)
+	return gone, err
 }

@@ -53,7 +53,7 @@ func (a *API) ListPage(ctx context.Context, filter Filter) (Page, error) {
 			page.Next = last
 			return page, nil
 		}
-		answer, err := cloud.Render(id, a.state(ctx, cloud, id))
+		answer, err := cloud.Render(id, a.state(id))
 		if err != nil {
 			return Page{}, err
 		}
@@ -79,5 +79,5 @@ func (a *API) ListChildren(ctx context.Context, parent resource.ID, collection s
 	if err != nil {
 		return nil, err
 	}
-	return cloud.RenderChildren(parent, collection, a.state(ctx, cloud, parent))
+	return cloud.RenderChildren(parent, collection, a.state(parent))
 }

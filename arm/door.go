@@ -151,7 +151,11 @@ func (r *request) answer(w http.ResponseWriter) (int, any, error) {
 	if err := r.checkSubscription(); err != nil {
 		return 0, nil, err
 	}
-	if err := r.door.Authorize(r.Context(), r.caller, route.action(r.Method, at), at.scope()); err != nil {
+	action, scope := route.action(r.Method, at), at.scope()
+	if operation, ok := r.operationOf(); ok && operation != nil {
+		action, scope = operationRights(operation)
+	}
+	if err := r.door.Authorize(r.Context(), r.caller, action, scope); err != nil {
 		return 0, nil, err
 	}
 	limit := int64(maxBody)

@@ -105,7 +105,7 @@ func applyBatch(r *request) (int, any, error) {
 		batch.Delete = append(batch.Delete, id)
 	}
 	result, err := r.door.API.Apply(r.Context(), batch)
-	return http.StatusOK, result, err
+	return r.accepted(result.Operation, http.StatusOK), result, err
 }
 
 // mayWrite reads the id of a resource in a batch, which its writer must have the right for (GOV-1).

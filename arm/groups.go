@@ -51,8 +51,8 @@ func putGroup(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	answer, created, err := r.door.API.Put(r.Context(), id, body, r.conditions())
-	return createdOr200(created), answer, err
+	made, err := r.door.API.Put(r.Context(), id, body, r.conditions())
+	return r.accepted(made.Operation, createdOr200(made.Created)), made.Body, err
 }
 
 // patchGroup changes a group. One that has come to be with its resources is put first.
@@ -70,20 +70,20 @@ func patchGroup(r *request) (int, any, error) {
 		return 0, nil, err
 	}
 	if _, err := r.door.API.Get(r.Context(), id); err != nil {
-		if _, _, err := r.door.API.Put(r.Context(), id, current, api.Conditions{}); err != nil {
+		if _, err := r.door.API.Put(r.Context(), id, current, api.Conditions{}); err != nil {
 			return 0, nil, err
 		}
 	}
-	answer, err := r.door.API.Patch(r.Context(), id, body, r.conditions())
-	return http.StatusOK, answer, err
+	made, err := r.door.API.Patch(r.Context(), id, body, r.conditions())
+	return r.accepted(made.Operation, http.StatusOK), made.Body, err
 }
 
 func deleteGroup(r *request) (int, any, error) {
-	existed, err := r.door.API.DeleteGroup(r.Context(), r.at.subscription, r.at.group)
-	if err == nil && !existed {
+	gone, err := r.door.API.DeleteGroup(r.Context(), r.at.subscription, r.at.group)
+	if err == nil && !gone.Existed {
 		err = api.GroupNotFound(r.at.group)
 	}
-	return http.StatusOK, nil, err
+	return r.accepted(gone.Operation, http.StatusOK), nil, err
 }
 
 func createdOr200(created bool) int {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"postern/api"
 	"postern/resource"
 )
 
@@ -79,12 +80,16 @@ func power(states ...string) func(*request) (int, any, error) {
 		if err != nil {
 			return 0, nil, err
 		}
+		var operation *api.Operation
 		for _, state := range states {
-			if err := r.door.API.SetPower(r.Context(), id, state); err != nil {
+			if err := r.door.API.Await(r.Context(), operation); err != nil {
+				return 0, nil, err
+			}
+			if operation, err = r.door.API.SetPower(r.Context(), id, state); err != nil {
 				return 0, nil, r.missing(err)
 			}
 		}
-		return http.StatusOK, nil, nil
+		return r.accepted(operation, http.StatusOK), nil, nil
 	}
 }
 
@@ -109,8 +114,12 @@ func regenerateKey(r *request) (int, any, error) {
 		return 0, nil, &resource.Error{Code: resource.CodeInvalidRequestContent, Status: http.StatusBadRequest, Target: "keyName",
 			Message: fmt.Sprintf("The keyName '%.40s' is none of the account's: use key1 or key2.", wanted.Name)}
 	}
-	if err := r.door.API.RegenerateKey(r.Context(), id, number); err != nil {
+	operation, err := r.door.API.RegenerateKey(r.Context(), id, number)
+	if err != nil {
 		return 0, nil, r.missing(err)
+	}
+	if err := r.door.API.Await(r.Context(), operation); err != nil { // clients take the first answer for the last
+		return 0, nil, err
 	}
 	return listKeys(r)
 }

@@ -3,7 +3,6 @@ package arm
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"postern/api"
 	"postern/resource"
@@ -64,11 +63,17 @@ func putResource(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	answer, created, err := r.door.API.Put(r.Context(), id, body, r.conditions())
-	if created && strings.EqualFold(id.Type(), resource.TypeStorageAccount) {
-		created = false // clients of Storage take 200 and 202 alone
+	made, err := r.door.API.Put(r.Context(), id, body, r.conditions())
+	if err != nil {
+		return 0, nil, err
 	}
-	return createdOr200(created), answer, err
+	status := createdOr200(made.Created)
+	if id.Type() == resource.TypeStorageAccount { // whose clients take 200 and 202 alone
+		if status = http.StatusOK; made.Operation != nil {
+			status = http.StatusAccepted
+		}
+	}
+	return r.accepted(made.Operation, status), made.Body, nil
 }
 
 func patchResource(r *request) (int, any, error) {
@@ -80,8 +85,16 @@ func patchResource(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	answer, err := r.door.API.Patch(r.Context(), id, body, r.conditions())
-	return http.StatusOK, answer, r.missing(err)
+	made, err := r.door.API.Patch(r.Context(), id, body, r.conditions())
+	if err == nil && made.Operation != nil {
+		if made.Operation, err = r.patiently(id, made.Operation); err == nil && made.Operation == nil {
+			return getResource(r) // its state is another by now
+		}
+	}
+	if err != nil {
+		return 0, nil, r.missing(err)
+	}
+	return r.accepted(made.Operation, http.StatusOK), made.Body, nil
 }
 
 func deleteResource(r *request) (int, any, error) {
@@ -89,10 +102,12 @@ func deleteResource(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	conditions := r.conditions()
-	existed, err := r.door.API.Delete(r.Context(), id, conditions)
-	if err == nil && !existed {
+	gone, err := r.door.API.Delete(r.Context(), id, r.conditions())
+	if err == nil && gone.Operation != nil {
+		gone.Operation, err = r.patiently(id, gone.Operation)
+	}
+	if err == nil && !gone.Existed {
 		return http.StatusNoContent, nil, nil
 	}
-	return http.StatusOK, nil, err
+	return r.accepted(gone.Operation, http.StatusOK), nil, err
 }

@@ -85,6 +85,14 @@ func (d *Door) find(method string, segments []string) (route, target, error) {
 		}
 	case len(at.types) == 0:
 		found = methods{"GET": {"Microsoft.Resources/subscriptions/providers/read", getProvider}}
+	case isOperation(at):
+		if _, ok := providerNamed(at.provider); !ok {
+			return route{}, at, at.known()
+		}
+		found = methods{"GET": {"", getOperation}}
+		if strings.EqualFold(at.types[1], "operationResults") {
+			found = methods{"GET": {"", getOperationResult}}
+		}
 	default:
 		key := strings.ToLower(at.provider)
 		for i, typ := range at.types {

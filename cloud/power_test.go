@@ -13,7 +13,11 @@ import (
 // power sets the power state of a VM and waits until it is in force.
 func (s *stage) power(vm, state string) {
 	s.t.Helper()
-	if err := s.Control().API.SetPower(s.ctx, idOf(s.t, "Microsoft.Compute/virtualMachines/"+vm), state); err != nil {
+	operation, err := s.Control().API.SetPower(s.ctx, idOf(s.t, "Microsoft.Compute/virtualMachines/"+vm), state)
+	if err == nil {
+		err = s.Control().API.Await(s.ctx, operation)
+	}
+	if err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -3,12 +3,14 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"postern/api"
 	"postern/arm"
@@ -44,6 +46,8 @@ type Options struct {
 	Routes []arm.Route                                     // answers at the API's doors
 	Wired  func(ctx context.Context, revision int64) error // see api.API
 	Probe  arm.Probe                                       // see arm.Options
+
+	Wait, Bound time.Duration // of writes: see api.API; 0 for its defaults
 }
 
 // Start opens the state folder and runs a control plane on it until Close, with the API's socket in the folder. A folder that another process has gives embedded.ErrTaken.
@@ -58,6 +62,8 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 		catalogues: server.NewCatalogues(opened.Store), log: log, ctx: ctx, stop: stop,
 	}
 	p.API = api.New(opened.Store, p.Cache, resource.Options{FrontAddresses: p.frontAddresses, KnownTag: p.knownTag})
+	p.API.Wired = options.Wired
+	p.API.Wait, p.API.Bound = cmp.Or(options.Wait, api.DefaultWait), cmp.Or(options.Bound, api.DefaultBound)
 	if _, err := p.Catalogue(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -70,7 +76,9 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 			return p.Compiler.Compile(snapshot, catalogue)
 		}, log)
 	})
-	p.API.Wired = options.Wired
+	if err := p.API.Resume(ctx); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	p.handler = arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue,
 		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant,
 		Routes: append(p.doorRoutes(), options.Routes...), Probe: options.Probe, Log: log})
@@ -122,5 +130,6 @@ func (p *Plane) knownTag(name string) bool {
 func (p *Plane) Close() error {
 	p.stop()
 	p.work.Wait()
+	p.API.Close()
 	return p.Store.Close()
 }

@@ -72,8 +72,9 @@ func (c *Cache) current(ctx context.Context) (*resource.Cloud, error) {
 const maxRetries = 64
 
 // Change makes a change of the newest cloud and stores it, all of it or nothing. build collects the writes; it may be
-// called several times. The answer is the cloud after the change; a change that changes nothing writes nothing.
-func (c *Cache) Change(ctx context.Context, options resource.Options, build func(*resource.Cloud, *resource.Change) error) (*resource.Cloud, error) {
+// called several times. The answer is the cloud after the change; a change that changes nothing writes nothing. operation,
+// if not nil, is written with the change, and gets its revision; build may complete it.
+func (c *Cache) Change(ctx context.Context, options resource.Options, operation *store.Operation, build func(*resource.Cloud, *resource.Change) error) (*resource.Cloud, error) {
 	if err := c.take(ctx); err != nil {
 		return nil, err
 	}
@@ -94,8 +95,12 @@ func (c *Cache) Change(ctx context.Context, options resource.Options, build func
 		if len(outcome.Puts) == 0 && len(outcome.Deletes) == 0 {
 			return cloud, nil
 		}
-		revision, err := c.store.Put(ctx, store.Write{Base: cloud.Revision, Puts: outcome.Puts, Deletes: outcome.Deletes, Counters: outcome.Counters})
+		revision, err := c.store.Put(ctx, store.Write{Base: cloud.Revision, Puts: outcome.Puts, Deletes: outcome.Deletes,
+			Counters: outcome.Counters, Operation: operation})
 		if err == nil {
+			if operation != nil {
+				operation.Revision = revision
+			}
 			c.cloud = outcome.After.At(revision, outcome.Puts)
 			return c.cloud, nil
 		}

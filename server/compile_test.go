@@ -45,7 +45,7 @@ func TestCompilerThatPanics(t *testing.T) {
 	defer func() { <-done }()
 	defer cancel()
 	put := func(name string) int64 {
-		cloud, err := cache.Change(ctx, resource.Options{}, func(_ *resource.Cloud, change *resource.Change) error {
+		cloud, err := cache.Change(ctx, resource.Options{}, nil, func(_ *resource.Cloud, change *resource.Change) error {
 			id, err := resource.IDOf(resource.TypeRouteTable, name)
 			if err == nil {
 				_, err = change.Put(id, []byte(`{"location":"westeurope"}`))

@@ -11,6 +11,7 @@
 //	plans/NODE               a plan.Node
 //	status/compiled          how far the compiler has come
 //	status/applied/NODE      which revision of its plan a node has applied
+//	operations/ID            an Operation, while somebody may ask for its end
 //	secrets/NAME             a secret
 //
 // A revision is always etcd's own. The revision of a cloud is that of the last write of head: transactions that
@@ -36,14 +37,15 @@ import (
 )
 
 const (
-	root         = "/postern/"
-	headKey      = root + "head"
-	resourcesKey = root + "resources/"
-	plansKey     = root + "plans/"
-	statusKey    = root + "status/"
-	compiledKey  = statusKey + "compiled"
-	appliedKey   = statusKey + "applied/"
-	secretsKey   = root + "secrets/"
+	root          = "/postern/"
+	headKey       = root + "head"
+	resourcesKey  = root + "resources/"
+	plansKey      = root + "plans/"
+	statusKey     = root + "status/"
+	compiledKey   = statusKey + "compiled"
+	appliedKey    = statusKey + "applied/"
+	operationsKey = root + "operations/"
+	secretsKey    = root + "secrets/"
 )
 
 // MaxRequestBytes is the largest request that the embedded server takes, and MaxTxnOps the most writes in one
@@ -142,6 +144,8 @@ type Write struct {
 	Puts     []resource.Record
 	Deletes  []string // keys of records
 	Counters resource.Counters
+
+	Operation *Operation // what the change is recorded as; nil for nothing
 }
 
 // Put makes a change in one transaction, all of it or nothing, and answers the cloud's new revision. When it returns
@@ -163,8 +167,15 @@ func (s *Store) Put(ctx context.Context, w Write) (int64, error) {
 	for _, key := range w.Deletes {
 		ops = append(ops, clientv3.OpDelete(recordKey(key)))
 	}
-	if len(ops) > MaxTxnOps {
-		return 0, fmt.Errorf("write to the store: %d resources in one change, and %d is the most: part them", len(ops)-1, MaxTxnOps-1)
+	if most := MaxTxnOps - 2; len(ops) > most+1 { // head and the operation stand beside the resources
+		return 0, fmt.Errorf("write to the store: %d resources in one change, and %d is the most: part them", len(ops)-1, most)
+	}
+	if w.Operation != nil {
+		value, err := json.Marshal(w.Operation)
+		if err != nil {
+			return 0, fmt.Errorf("write operation %s: %w", w.Operation.ID, err)
+		}
+		ops = append(ops, clientv3.OpPut(operationsKey+w.Operation.ID, string(value)))
 	}
 	answer, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(headKey), "=", w.Base)).Then(ops...).Commit()
 	if err != nil {

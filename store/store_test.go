@@ -278,9 +278,11 @@ func TestManyPlans(t *testing.T) {
 	if err := server.PutPlans(ctx, plans, 1); err != nil {
 		t.Fatal(err)
 	}
-	lagging, err := server.Lagging(ctx, 1)
-	if err != nil || len(lagging) != len(plans) {
-		t.Fatalf("%d nodes lag, %v; want %d", len(lagging), err, len(plans))
+	expired, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	var lag *store.LagError
+	if err := server.WaitApplied(expired, 1); !errors.As(err, &lag) || len(lag.Lagging) != len(plans) {
+		t.Fatalf("%v; want %d nodes that lag", err, len(plans))
 	}
 }
 
@@ -306,7 +308,7 @@ func TestWaitApplied(t *testing.T) {
 	if err := server.WaitApplied(expired, 1); !errors.As(err, &lag) || len(lag.Lagging) != 0 || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("before any compile: %v", err)
 	}
-	if err := server.PutPlans(ctx, map[string]plan.Node{"h1": host("h1", 1600), "h2": host("h2", 1600)}, 5); err != nil {
+	if err := server.PutPlans(ctx, map[string]plan.Node{"h1": host("h1", 1600), "h2": host("h2", 1600)}, 1); err != nil {
 		t.Fatal(err)
 	}
 	h1, _, _ := server.Plan(ctx, "h1")
@@ -316,12 +318,12 @@ func TestWaitApplied(t *testing.T) {
 	}
 	expired, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
 	defer cancel()
-	err := server.WaitApplied(expired, 5)
+	err := server.WaitApplied(expired, 1)
 	if !errors.As(err, &lag) || len(lag.Lagging) != 1 || lag.Lagging[0].Node != "h2" {
 		t.Fatalf("with h2 lagging: %v", err)
 	}
 	answer := make(chan error, 1)
-	go func() { answer <- server.WaitApplied(ctx, 5) }()
+	go func() { answer <- server.WaitApplied(ctx, 1) }()
 	if err := server.ReportApplied(ctx, "h2", h2.Revision, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -330,22 +332,22 @@ func TestWaitApplied(t *testing.T) {
 	}
 	t.Run("a node that cannot is told at once, and waited for when it can", func(t *testing.T) {
 		plans := map[string]plan.Node{"h1": host("h1", 1600), "h2": host("h2", 1700)}
-		if err := server.PutPlans(ctx, plans, 6); err != nil {
+		if err := server.PutPlans(ctx, plans, 2); err != nil {
 			t.Fatal(err)
 		}
 		h2, _, _ := server.Plan(ctx, "h2")
 		if err := server.ReportApplied(ctx, "h2", h2.Revision, errors.New("no such device")); err != nil {
 			t.Fatal(err)
 		}
-		if err := server.WaitApplied(ctx, 6); !errors.As(err, &lag) || lag.Lagging[0].Applied.Error != "no such device" || lag.Cause != nil {
+		if err := server.WaitApplied(ctx, 2); !errors.As(err, &lag) || lag.Lagging[0].Applied.Error != "no such device" || lag.Cause != nil {
 			t.Errorf("got %v", err)
 		}
 		plans["h2"] = host("h2", 1800)
-		if err := server.PutPlans(ctx, plans, 7); err != nil {
+		if err := server.PutPlans(ctx, plans, 3); err != nil {
 			t.Fatal(err)
 		}
 		answer := make(chan error, 1)
-		go func() { answer <- server.WaitApplied(ctx, 7) }()
+		go func() { answer <- server.WaitApplied(ctx, 3) }()
 		h2, _, _ = server.Plan(ctx, "h2")
 		if err := server.ReportApplied(ctx, "h2", h2.Revision, nil); err != nil {
 			t.Fatal(err)
@@ -354,12 +356,44 @@ func TestWaitApplied(t *testing.T) {
 			t.Errorf("after it could: %v", err)
 		}
 	})
+	t.Run("a node that lags is waited for by the changes that concern it alone", func(t *testing.T) {
+		if err := server.PutPlans(ctx, map[string]plan.Node{"h1": host("h1", 1900), "h2": host("h2", 1800)}, 3); err != nil {
+			t.Fatal(err)
+		}
+		h1, _, _ = server.Plan(ctx, "h1") // which it does not report
+		state, err := server.Snapshot(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		revision, err := server.Put(ctx, store.Write{Base: state.Revision, Puts: []resource.Record{record("other")}, Counters: state.Counters})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := server.PutPlans(ctx, map[string]plan.Node{"h1": host("h1", 1900), "h2": host("h2", 2000)}, revision); err != nil {
+			t.Fatal(err)
+		}
+		answer := make(chan error, 1)
+		go func() { answer <- server.WaitApplied(ctx, revision) }()
+		h2, _, _ := server.Plan(ctx, "h2")
+		if err := server.ReportApplied(ctx, "h2", h2.Revision, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := next(t, ctx, answer); err != nil {
+			t.Errorf("the change of h2 waits for h1: %v", err)
+		}
+		expired, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		if err := server.WaitApplied(expired, 3); !errors.As(err, &lag) || len(lag.Lagging) != 1 || lag.Lagging[0].Node != "h1" {
+			t.Errorf("the change of h1: %v", err)
+		}
+	})
 	t.Run("a compile error keeps the plans and is told", func(t *testing.T) {
-		if err := server.CompileFailed(ctx, 8, errors.New("two NICs with one number")); err != nil {
+		const failing = 1 << 20
+		if err := server.CompileFailed(ctx, failing, errors.New("two NICs with one number")); err != nil {
 			t.Fatal(err)
 		}
 		var failed *store.CompileError
-		if err := server.WaitApplied(ctx, 8); !errors.As(err, &failed) || failed.Message != "two NICs with one number" {
+		if err := server.WaitApplied(ctx, failing); !errors.As(err, &failed) || failed.Message != "two NICs with one number" {
 			t.Errorf("got %v", err)
 		}
 		if now, _, err := server.Plan(ctx, "h1"); err != nil || now.Revision != h1.Revision {

@@ -3,9 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -27,9 +25,10 @@ type progress struct {
 	changed  chan struct{} // closed at the next change
 }
 
-// WaitApplied returns when the cloud's revision, or a later one, has been compiled and every node has applied its
-// newest plan. A *CompileError, or a *LagError with a nil Cause, tells at once that this will not happen; a *LagError
-// with a Cause that the context ended before, and which nodes lag.
+// WaitApplied returns when the cloud's revision, or a later one, has been compiled and every node concerned has applied
+// its newest plan: a node whose plan was last written before the revision, and so was not changed by it, may lag. A
+// *CompileError, or a *LagError with a nil Cause, tells at once that this will not happen; a *LagError with a Cause that
+// the context ended before, and which nodes lag.
 func (s *Store) WaitApplied(ctx context.Context, revision int64) error {
 	p := &s.progress
 	p.start.Do(func() {
@@ -59,13 +58,13 @@ func (p *progress) judge(revision int64) (done bool, changed <-chan struct{}, er
 		return true, nil, &CompileError{p.compiled.Failed, p.compiled.Error}
 	case p.compiled.Revision < revision:
 		return false, p.changed, nil
-	case len(p.lagging) == 0:
+	}
+	concerned := p.concerned(revision)
+	if len(concerned) == 0 {
 		return true, nil, nil
 	}
-	for _, lag := range p.lagging {
-		if lag.failed() {
-			return true, nil, &LagError{Revision: revision, Lagging: p.sorted()}
-		}
+	if concerned[0].failed() {
+		return true, nil, &LagError{Revision: revision, Lagging: concerned}
 	}
 	return false, p.changed, nil
 }
@@ -77,16 +76,25 @@ func (p *progress) lags(revision int64) []Lag {
 	if p.compiled.Revision < revision {
 		return nil
 	}
-	return p.sorted()
+	return p.concerned(revision)
 }
 
-func (p *progress) sorted() []Lag {
-	return slices.SortedFunc(maps.Values(p.lagging), func(a, b Lag) int {
-		if a.failed() != b.failed() { // those that cannot come first: they are why
+// concerned lists the nodes that have not applied a plan written since a revision: first those that cannot, since they are
+// why, then by name.
+func (p *progress) concerned(revision int64) []Lag {
+	var list []Lag
+	for _, lag := range p.lagging {
+		if lag.Plan > revision {
+			list = append(list, lag)
+		}
+	}
+	slices.SortFunc(list, func(a, b Lag) int {
+		if a.failed() != b.failed() {
 			return map[bool]int{true: -1, false: 1}[a.failed()]
 		}
 		return strings.Compare(a.Node, b.Node)
 	})
+	return list
 }
 
 func (s *Store) readProgress(ctx context.Context) (int64, error) {
@@ -149,9 +157,20 @@ func (p *progress) report(node string, report Applied) {
 	default:
 		p.lagging[node] = Lag{node, revision, report}
 	}
-	if lag, still := p.lagging[node]; !still && len(p.lagging) == 0 || still && lag.failed() {
+	if lag, still := p.lagging[node]; !still && !p.anyAt(revision) || still && lag.failed() {
 		p.wake()
 	}
+}
+
+// anyAt tells whether a node lags behind a plan of a revision or a later one. While one does, nobody's waiting ends by the
+// report of another: so a thousand nodes' reports wake those who wait once and not a thousand times.
+func (p *progress) anyAt(revision int64) bool {
+	for _, lag := range p.lagging {
+		if lag.Plan >= revision {
+			return true
+		}
+	}
+	return false
 }
 
 // status is one whole read of what the compiler and the nodes have done.
@@ -197,21 +216,3 @@ func (s *status) lagging() map[string]Lag {
 	}
 	return lagging
 }
-
-// Lagging lists the nodes that have not applied their newest plans, by node. The error is a *CompileError if the
-// cloud's revision could not be compiled, and another one while it is not compiled yet.
-func (s *Store) Lagging(ctx context.Context, revision int64) ([]Lag, error) {
-	now, err := s.readStatus(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if now.compiled.Revision < revision {
-		if now.compiled.Failed >= revision {
-			return nil, &CompileError{now.compiled.Failed, now.compiled.Error}
-		}
-		return nil, errNotCompiled
-	}
-	return slices.SortedFunc(maps.Values(now.lagging()), func(a, b Lag) int { return strings.Compare(a.Node, b.Node) }), nil
-}
-
-var errNotCompiled = errors.New("read what the nodes have applied: the revision is not compiled yet")

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"postern/plan"
 	"postern/resource"
@@ -46,38 +47,96 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // ErrNoServer tells that no server runs in the state folder.
 var ErrNoServer = errors.New("no server runs there: start one with postern up, or name the folder by --dir or POSTERN_DIR")
 
-// do sends a request and reads the whole answer. An answer with an error becomes a *resource.Error.
+// do sends a request and answers when it is done: an operation is followed to its end. An answer with an error, or an
+// operation that fails, becomes a *resource.Error.
 func (c *Client) do(ctx context.Context, method, path string, query url.Values, body []byte) ([]byte, error) {
 	if query == nil {
 		query = url.Values{}
 	}
 	query.Set("api-version", version)
-	request, err := http.NewRequestWithContext(ctx, method, "http://postern"+path+"?"+query.Encode(), bytes.NewReader(body))
+	data, header, err := c.send(ctx, method, path+"?"+query.Encode(), body)
 	if err != nil {
-		return nil, fmt.Errorf("ask the server: %w", err)
+		return nil, err
+	}
+	operation := header.Get("Azure-AsyncOperation")
+	if operation == "" {
+		return data, nil
+	}
+	if err := c.follow(ctx, operation); err != nil {
+		return nil, err
+	}
+	if method == http.MethodPut {
+		data, _, err = c.send(ctx, http.MethodGet, path+"?"+query.Encode(), nil) // its state is another by now
+	}
+	return data, err
+}
+
+// followPause is between questions about an operation: its server is on this machine.
+const followPause = 100 * time.Millisecond
+
+// follow asks for an operation until it has ended.
+func (c *Client) follow(ctx context.Context, address string) error {
+	where, err := url.Parse(address)
+	if err != nil {
+		return fmt.Errorf("follow the operation: %w", err)
+	}
+	for {
+		data, _, err := c.send(ctx, http.MethodGet, where.RequestURI(), nil)
+		if err != nil {
+			return err
+		}
+		var operation struct {
+			Status string          `json:"status"`
+			Error  *resource.Error `json:"error"`
+		}
+		if err := json.Unmarshal(data, &operation); err != nil {
+			return fmt.Errorf("read the operation: %w", err)
+		}
+		switch {
+		case operation.Status == "Succeeded":
+			return nil
+		case operation.Status != "InProgress" && operation.Error != nil:
+			operation.Error.Status = http.StatusConflict
+			return operation.Error
+		case operation.Status != "InProgress":
+			return fmt.Errorf("the operation is %s", operation.Status)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the operation: %w", ctx.Err())
+		case <-time.After(followPause):
+		}
+	}
+}
+
+// send sends a request and reads the whole answer.
+func (c *Client) send(ctx context.Context, method, target string, body []byte) ([]byte, http.Header, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://postern"+target, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, fmt.Errorf("ask the server: %w", err)
 	}
 	answer, err := c.http.Do(request)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EINVAL) {
-		return nil, fmt.Errorf("state folder %s: %w", c.dir, ErrNoServer)
+		return nil, nil, fmt.Errorf("state folder %s: %w", c.dir, ErrNoServer)
 	} else if err != nil {
-		return nil, fmt.Errorf("ask the server: %w", err)
+		return nil, nil, fmt.Errorf("ask the server: %w", err)
 	}
 	defer answer.Body.Close()
 	data, err := io.ReadAll(answer.Body)
 	if err != nil {
-		return nil, fmt.Errorf("read the server's answer: %w", err)
+		return nil, nil, fmt.Errorf("read the server's answer: %w", err)
 	}
 	if answer.StatusCode < 400 {
-		return data, nil
+		return data, answer.Header, nil
 	}
 	var wire struct {
 		Error *resource.Error `json:"error"`
 	}
 	if err := json.Unmarshal(data, &wire); err != nil || wire.Error == nil {
-		return nil, fmt.Errorf("the server answered %s: %s", answer.Status, data)
+		return nil, nil, fmt.Errorf("the server answered %s: %s", answer.Status, data)
 	}
 	wire.Error.Status = answer.StatusCode
-	return nil, wire.Error
+	return nil, nil, wire.Error
 }
 
 // path is an id as the path of a request.
