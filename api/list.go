@@ -41,7 +41,7 @@ func (a *API) ListPage(ctx context.Context, filter Filter) (Page, error) {
 	}
 	page := Page{Resources: []json.RawMessage{}}
 	last := ""
-	for _, record := range cloud.Records(filter.Type) {
+	for record := range cloud.RecordsAfter(filter.Type, filter.After) {
 		id, err := resource.ParseID(record.ID)
 		if err != nil {
 			return Page{}, err
@@ -66,8 +66,7 @@ func (f Filter) chooses(id resource.ID, record *resource.Record) bool {
 	switch {
 	case f.Type == "" && id.IsGroup(),
 		f.Subscription != "" && !strings.EqualFold(f.Subscription, id.Subscription),
-		f.ResourceGroup != "" && !strings.EqualFold(f.ResourceGroup, id.ResourceGroup),
-		f.After != "" && record.Key() <= f.After:
+		f.ResourceGroup != "" && !strings.EqualFold(f.ResourceGroup, id.ResourceGroup):
 		return false
 	}
 	return f.Match == nil || f.Match(record)

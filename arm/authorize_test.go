@@ -16,8 +16,11 @@ import (
 // TestForbidden asks the authorizer what each request needs.
 func TestForbidden(t *testing.T) {
 	f := start(t)
-	service, secret, err := signin.New(f.ctx, f.plane.Store, model.DefaultSettings.Tenant)
-	if err != nil || secret != "" {
+	service, err := signin.New(f.ctx, signin.Options{Secrets: f.plane.Store.Store, Tenant: model.DefaultSettings.Tenant})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if secret, err := service.First(f.ctx); err != nil || secret != "" {
 		t.Fatalf("the principal's secret is told twice: %q, %v", secret, err)
 	}
 	var asked []string

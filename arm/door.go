@@ -38,12 +38,17 @@ type Options struct {
 
 	Routes []Route // what other packages answer
 
+	Access *server.Access // who may do what
+
+	// Principal tells whether there is a principal with an object id, who can be given a role.
+	Principal func(ctx context.Context, objectID string) (bool, error)
+
 	// Probe opens connections from machines, for connectivityCheck. nil where they are not within reach: then it answers by the
 	// pipeline's verdict alone.
 	Probe Probe
 
 	// Authorize judges every request that has a valid token: action is Azure's ("Microsoft.Network/virtualNetworks/write"),
-	// scope an id. nil lets owners do everything and others nothing.
+	// scope an id. nil for the roles of Access.
 	Authorize func(ctx context.Context, caller signin.Caller, action, scope string) error
 
 	Rate Rate // zero for DefaultRate
@@ -61,7 +66,7 @@ type Door struct {
 // New makes a door.
 func New(options Options) *Door {
 	if options.Authorize == nil {
-		options.Authorize = ownersOnly
+		options.Authorize = byRoles(options.Access)
 	}
 	if options.Rate == (Rate{}) {
 		options.Rate = DefaultRate
@@ -155,7 +160,7 @@ func (r *request) answer(w http.ResponseWriter) (int, any, error) {
 	if operation, ok := r.operationOf(); ok && operation != nil {
 		action, scope = operationRights(operation)
 	}
-	if err := r.door.Authorize(r.Context(), r.caller, action, scope); err != nil {
+	if err := r.door.Authorize(r.Context(), r.caller, action, scope); err != nil && !r.listsWhatIsVisible(route) {
 		return 0, nil, err
 	}
 	limit := int64(maxBody)
@@ -212,30 +217,18 @@ func (r *request) authenticate() (signin.Caller, error) {
 	if service == nil {
 		return refuse("InvalidAuthenticationToken", "Nobody can sign in here.")
 	}
-	caller, err := service.Verify(strings.TrimSpace(raw), []string{r.base})
+	caller, err := service.Verify(r.Context(), strings.TrimSpace(raw), []string{r.base})
 	switch {
 	case errors.Is(err, signin.ErrUnknown):
 		return signin.Caller{}, &resource.Error{Code: "AuthorizationFailed", Status: http.StatusForbidden, Message: err.Error() + "."}
 	case errors.Is(err, token.ErrInvalid) && strings.Contains(err.Error(), "expired"):
 		return refuse("ExpiredAuthenticationToken", "The access token has expired.")
+	case err != nil && !errors.Is(err, token.ErrInvalid):
+		return signin.Caller{}, err
 	case err != nil:
 		return refuse("InvalidAuthenticationToken", "The access token is not valid for "+r.base+".")
 	}
 	return caller, nil
-}
-
-// ownersOnly is the rule while there are no role assignments.
-func ownersOnly(_ context.Context, caller signin.Caller, action, scope string) error {
-	if caller.Owner {
-		return nil
-	}
-	return Forbidden(caller, action, scope)
-}
-
-// Forbidden is the refusal of a caller that lacks the right (GOV-1).
-func Forbidden(caller signin.Caller, action, scope string) error {
-	return &resource.Error{Code: "AuthorizationFailed", Status: http.StatusForbidden, Message: fmt.Sprintf("The client '%s' with object id '%s' "+
-		"does not have authorization to perform action '%s' over scope '%s' or the scope is invalid.", caller.ClientID, caller.ObjectID, action, scope)}
 }
 
 // checkSubscription refuses what lies in a subscription that is not there.

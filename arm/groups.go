@@ -24,7 +24,7 @@ func listGroups(r *request) (int, any, error) {
 	value := []json.RawMessage{}
 	for _, group := range groups {
 		if chosen.matches(resource.ID{Subscription: r.at.subscription, ResourceGroup: group.Name, Provider: "Microsoft.Resources",
-			Types: []string{"resourceGroups"}, Names: []string{group.Name}}, group.Body) {
+			Types: []string{"resourceGroups"}, Names: []string{group.Name}}, group.Body) && r.may(groupAction+"read", "/subscriptions/"+r.at.subscription+"/resourceGroups/"+group.Name) {
 			value = append(value, group.Body)
 		}
 	}

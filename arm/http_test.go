@@ -118,7 +118,7 @@ func TestTokens(t *testing.T) {
 		}
 	})
 	t.Run("a secret is not stored", func(t *testing.T) {
-		stored, err := f.plane.Store.Secret(f.ctx, "signin-principal", nil)
+		stored, err := f.plane.Store.Secret(f.ctx, "signin-principals", nil)
 		if err != nil || len(stored) == 0 || strings.Contains(string(stored), f.door.Secret) {
 			t.Errorf("stored: %s, %v", stored, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"postern/api"
@@ -26,9 +27,9 @@ func listCollection(r *request) (int, any, error) {
 		if err != nil {
 			return 0, nil, r.missing(err)
 		}
-		return r.slice(children)
+		return r.slice(slices.DeleteFunc(children, func(child json.RawMessage) bool { return !r.mayReadBody(child) }))
 	}
-	filter := api.Filter{Type: r.at.provider + "/" + r.at.types[0], Subscription: r.at.subscription, ResourceGroup: r.at.group}
+	filter := api.Filter{Type: r.at.provider + "/" + r.at.types[0], Subscription: r.at.subscription, ResourceGroup: r.at.group, Match: r.visible}
 	return r.page(filter, func(body json.RawMessage) (json.RawMessage, error) { return body, nil })
 }
 
@@ -40,7 +41,7 @@ func listResources(r *request) (int, any, error) {
 	}
 	filter := api.Filter{Subscription: r.at.subscription, ResourceGroup: r.at.group, Match: func(record *resource.Record) bool {
 		id, err := resource.ParseID(record.ID)
-		return err == nil && chosen.matches(id, record.Body)
+		return err == nil && chosen.matches(id, record.Body) && r.mayRead(id)
 	}}
 	return r.page(filter, short)
 }
@@ -144,6 +145,9 @@ func (r *request) next(mark string) string {
 func listTags(r *request) (int, any, error) {
 	counts := map[string]map[string]int{}
 	_, err := r.door.API.ListPage(r.Context(), api.Filter{Subscription: r.at.subscription, Match: func(record *resource.Record) bool {
+		if !r.visible(record) {
+			return false
+		}
 		for name, value := range tagsOf(record.Body) {
 			if counts[name] == nil {
 				counts[name] = map[string]int{}

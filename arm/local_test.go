@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"postern/api/client"
+	"postern/authorization"
 	"postern/resource"
 )
 
@@ -87,6 +88,10 @@ func TestLocalOwner(t *testing.T) {
 func TestFabricBySignIn(t *testing.T) {
 	f := start(t)
 	token := f.token(t)
+	if answer := f.send(t, "GET", "/postern/resources"+version, token, ""); answer.status != http.StatusForbidden {
+		t.Errorf("GOV-1 the owner of the subscription reads all there is: %d %s", answer.status, answer.body)
+	}
+	f.assign(t, f.owner(t), authorization.Owner, authorization.Root)
 	for _, r := range []struct {
 		method, path, body string
 		status             int

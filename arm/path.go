@@ -16,6 +16,7 @@ type target struct {
 	provider     string
 	types        []string // segments behind the provider, alternating with names
 	names        []string // as many as types, or one less for a collection or an action
+	on           string   // the scope that a resource of Microsoft.Authorization stands on; "" for all others
 }
 
 // maxSegments bounds a path: no id is longer.
@@ -39,6 +40,9 @@ func split(address *url.URL) ([]string, error) {
 
 // parse reads a path below /subscriptions; rest is what follows the subscription or the group where there is no provider.
 func parse(segments []string) (at target, rest []string) {
+	if at, ok := parseExtension(segments); ok {
+		return at, nil
+	}
 	if len(segments) == 0 || !strings.EqualFold(segments[0], "subscriptions") {
 		return at, segments
 	}
@@ -65,12 +69,16 @@ func parse(segments []string) (at target, rest []string) {
 
 // scope is the id that a target's rights are asked for.
 func (t target) scope() string {
-	if t.subscription == "" {
+	text := strings.TrimSuffix(t.on, "/")
+	switch {
+	case t.on != "":
+	case t.subscription == "":
 		return "/"
-	}
-	text := "/subscriptions/" + t.subscription
-	if t.group != "" {
-		text += "/resourceGroups/" + t.group
+	default:
+		text = "/subscriptions/" + t.subscription
+		if t.group != "" {
+			text += "/resourceGroups/" + t.group
+		}
 	}
 	if t.provider != "" {
 		text += "/providers/" + t.provider

@@ -63,6 +63,9 @@ func putResource(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	if err := r.authorizeBody(id, body); err != nil {
+		return 0, nil, err
+	}
 	made, err := r.door.API.Put(r.Context(), id, body, r.conditions())
 	if err != nil {
 		return 0, nil, err
@@ -83,6 +86,9 @@ func patchResource(r *request) (int, any, error) {
 	}
 	body, err := r.body()
 	if err != nil {
+		return 0, nil, err
+	}
+	if err := r.authorizeBody(id, body); err != nil {
 		return 0, nil, err
 	}
 	made, err := r.door.API.Patch(r.Context(), id, body, r.conditions())

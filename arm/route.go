@@ -52,6 +52,7 @@ func init() {
 		"microsoft.storage/checknameavailability":                               {"POST": {"", checkAccountName}},
 		"microsoft.storage/storageaccounts/*/listkeys":                          {"POST": {"", listKeys}},
 	}
+	maps.Copy(special, accessRoutes())
 	maps.Copy(special, machineRoutes())
 	maps.Copy(special, watcherRoutes())
 	items = methods{"GET": {"", getResource}, "HEAD": {"", headResource}, "PUT": {"", putResource}, "PATCH": {"", patchResource}, "DELETE": {"", deleteResource}}

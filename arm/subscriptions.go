@@ -69,9 +69,11 @@ func listSubscriptions(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	value := make([]subscription, len(ids))
-	for i, id := range ids {
-		value[i] = r.subscription(id)
+	value := []subscription{}
+	for _, id := range ids {
+		if r.may(readSubscription, "/subscriptions/"+id) {
+			value = append(value, r.subscription(id))
+		}
 	}
 	return http.StatusOK, list{Value: value}, nil
 }

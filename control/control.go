@@ -29,6 +29,7 @@ type Plane struct {
 	Store    *embedded.Server
 	Cache    *server.Cache
 	API      *api.API
+	Access   *server.Access
 	Compiler *compile.Compiler
 
 	handler    *arm.Door
@@ -67,6 +68,9 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 	if _, err := p.Catalogue(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
+	if p.Access, err = p.openAccess(ctx); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	p.work.Go(func() {
 		server.RunCompiler(ctx, opened.Store, p.Cache, func(snapshot *model.Snapshot) (map[string]plan.Node, error) {
 			catalogue, err := p.Catalogue(ctx)
@@ -80,7 +84,7 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 		return nil, errors.Join(err, p.Close())
 	}
 	p.handler = arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue,
-		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant,
+		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Access: p.Access, Principal: p.principalExists,
 		Routes: append(p.doorRoutes(), options.Routes...), Probe: options.Probe, Log: log})
 	listener, err := listenLocally(dir)
 	if err != nil {

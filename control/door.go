@@ -14,7 +14,6 @@ import (
 	"postern/api/client"
 	"postern/arm"
 	"postern/certificate"
-	"postern/model"
 	"postern/node"
 	"postern/resource"
 	"postern/signin"
@@ -27,23 +26,6 @@ const DefaultListen = "localhost:8443"
 type Door struct {
 	client.Door
 	Secret string // of the first principal, when it was made just now; "" otherwise
-}
-
-// signIn is the plane's token service. It is made when the first door is opened: only who has just been told a secret can
-// use it.
-type signIn struct {
-	mu      sync.Mutex
-	service *signin.Service
-}
-
-// open answers the token service and, when this made the first principal, its secret.
-func (s *signIn) open(ctx context.Context, secrets signin.Secrets) (service *signin.Service, secret string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.service == nil {
-		s.service, secret, err = signin.New(ctx, secrets, model.DefaultSettings.Tenant)
-	}
-	return s.service, secret, err
 }
 
 // OpenDoor opens the door at an address: "host:port" or "https://host:port" with TLS, by the certificate given or, without
@@ -59,7 +41,7 @@ func (p *Plane) OpenDoor(ctx context.Context, listen string, given *tls.Certific
 	if plain && !loopback(host) {
 		return nil, fmt.Errorf("open the API's door at %q: without TLS it may only be at a loopback address: write https", listen)
 	}
-	service, secret, err := p.signIn.open(ctx, p.Store)
+	service, secret, err := p.beginSignIn(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +50,7 @@ func (p *Plane) OpenDoor(ctx context.Context, listen string, given *tls.Certific
 		return nil, fmt.Errorf("open the API's door at %s: %w", address, err)
 	}
 	door := &Door{Secret: secret}
-	door.Tenant, door.ClientID, door.Subscription = service.Tenant(), service.ClientID(), resource.DefaultSubscription
+	door.Tenant, door.ClientID, door.Subscription = service.Tenant(), ownerID(service), resource.DefaultSubscription
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	if host == "" || host == "0.0.0.0" || host == "::" {
 		host = "localhost"
@@ -161,11 +143,11 @@ func (p *Plane) newSecret(r *http.Request) (int, any, error) {
 	if _, _, err := p.tellDoor(r); err != nil {
 		return 0, nil, err
 	}
-	service, _, err := p.signIn.open(r.Context(), p.Store)
+	service, err := p.openSignIn(r.Context())
 	if err != nil {
 		return 0, nil, err
 	}
 	answer := p.door.Load().Door
-	answer.Secret, err = service.NewSecret(r.Context())
+	_, answer.Secret, err = service.Reset(r.Context(), signin.OwnerName)
 	return http.StatusOK, answer, err
 }

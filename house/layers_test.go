@@ -14,14 +14,14 @@ var layers = [][]string{
 	// The nouns: no I/O.
 	{"model", "resource/schema"},
 	// One idea each, about nouns alone: formats, numbers, addresses.
-	{"wire", "packet", "plan", "servicetag", "resource", "token", "certificate", "demo/application",
+	{"wire", "packet", "plan", "servicetag", "resource", "template", "token", "certificate", "demo/application",
 		"resource/sdktest",
 		"datapath/kernel/bpf", "datapath/userspace/splice"},
 	// What follows from one or two of them.
-	{"translate", "routes", "tableservice", "examples", "store", "api/client", "signin",
+	{"translate", "routes", "tableservice", "examples", "store", "api/client", "keyring", "authorization",
 		"servicetag/tagtest", "datapath/arbitrary", "datapath/userspace/socks"},
 	// The two pure hearts, resources to plans and packets to verdicts; and who keeps resources and plans.
-	{"compile", "pipeline", "store/embedded", "server", "agent"},
+	{"compile", "pipeline", "store/embedded", "server", "agent", "signin"},
 	// Drivers: here the kernel, sockets and other stacks are met.
 	{"datapath/kernel", "datapath/userspace", "lab", "gateway", "platform", "api"},
 	// Parts put together: a node, an explanation that asks every judge; its answers; a control plane.

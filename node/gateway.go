@@ -19,6 +19,7 @@ import (
 	"postern/agent"
 	"postern/certificate"
 	"postern/gateway"
+	"postern/keyring"
 	"postern/model"
 	"postern/plan"
 	"postern/platform"
@@ -44,9 +45,6 @@ type GatewayOptions struct {
 	// Reach makes the gateway's addresses reachable as the plan says; nil where others do.
 	Reach func(context.Context, plan.Node) error
 }
-
-// issuerURL names the token issuer; its documents are served to VMs under it.
-const issuerURL = "http://169.254.169.254"
 
 // storageSuffix is the zone of the accounts' names.
 const storageSuffix = "core.windows.net"
@@ -74,9 +72,12 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	if err != nil {
 		return err
 	}
-	issuer, err := newIssuer(ctx, options.Store)
+	keys, err := keyring.Open(ctx, options.Store, keyring.Managed, time.Now())
 	if err != nil {
 		return err
+	}
+	issuer := func() token.Issuer {
+		return token.Issuer{URL: token.ManagedIssuer, Tenant: model.DefaultSettings.Tenant, Keys: keys.Keys()}
 	}
 	log, closeLog, err := openLog(LogFile(options.Dir, options.Name))
 	if err != nil {
@@ -84,7 +85,7 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	}
 	defer closeLog()
 	s.tables, err = tableservice.New(tableservice.Options{Suffix: storageSuffix, Authorizer: tableservice.Credentials{
-		Keys: s.accountKeys, Tokens: issuer.Verifier, Suffix: storageSuffix,
+		Keys: s.accountKeys, Tokens: func() token.Verifier { return issuer().Verifier() }, Suffix: storageSuffix,
 	}})
 	if err != nil {
 		return err
@@ -97,7 +98,7 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 		return err
 	}
 	defer s.gateway.Close()
-	s.platform, err = platform.New(platform.Options{Issuer: func() token.Issuer { return issuer }})
+	s.platform, err = platform.New(platform.Options{Issuer: issuer})
 	if err != nil {
 		return err
 	}
@@ -111,6 +112,10 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	if err := s.serve(ctx, group, options.Sockets); err != nil {
 		return err
 	}
+	group.Go(func() error {
+		keys.Follow(ctx)
+		return nil
+	})
 	group.Go(func() error { return loop.Run(ctx) })
 	err = group.Wait()
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed)) {
@@ -202,24 +207,6 @@ func Authority(ctx context.Context, secrets *store.Store) (*certificate.Authorit
 		return nil, err
 	}
 	return certificate.ParseAuthority(data)
-}
-
-func newIssuer(ctx context.Context, secrets *store.Store) (token.Issuer, error) {
-	data, err := secrets.Secret(ctx, "token-keys", func() ([]byte, error) {
-		fresh, err := token.NewKeySet()
-		if err != nil {
-			return nil, err
-		}
-		return fresh.MarshalBinary()
-	})
-	if err != nil {
-		return token.Issuer{}, err
-	}
-	issuer := token.Issuer{URL: issuerURL, Tenant: model.DefaultSettings.Tenant}
-	if err := issuer.Keys.UnmarshalBinary(data); err != nil {
-		return token.Issuer{}, err
-	}
-	return issuer, nil
 }
 
 // openLog opens an access log for appending.

@@ -67,7 +67,7 @@ func to(ipv4 netip.Addr) netip.Addr {
 
 // issuerOf makes one key set for all tests of the package: making keys is slow.
 var issuerOf = sync.OnceValue(func() token.Issuer {
-	keys, err := token.NewKeySet()
+	keys, err := token.NewKeySet(time.Now())
 	if err != nil {
 		panic(err)
 	}

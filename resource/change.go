@@ -44,6 +44,8 @@ type Change struct {
 	options Options
 	written map[string]*Record // by key; nil stands for a deletion
 	nested  map[string]string  // key of a record to the path of the child that was written in it last
+
+	objects map[string]map[string]any // bodies of written records, parsed; they are not changed any more
 }
 
 // Outcome is what a change does to the store, and the cloud after it.
@@ -65,7 +67,7 @@ func NewChange(cloud *Cloud, options Options) *Change {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Change{cloud, options, make(map[string]*Record), make(map[string]string)}
+	return &Change{cloud, options, make(map[string]*Record), make(map[string]string), make(map[string]map[string]any)}
 }
 
 // record is a working copy of the record with a key, or nil.
@@ -73,7 +75,7 @@ func (c *Change) record(key string) *Record {
 	if r, ok := c.written[key]; ok {
 		return r
 	}
-	if e, ok := c.before.entries[key]; ok {
+	if e := c.before.entries.find(key); e != nil {
 		copied := *e.record
 		copied.Allotted.Subnets = maps.Clone(copied.Allotted.Subnets)
 		copied.Allotted.Rules = maps.Clone(copied.Allotted.Rules)
@@ -112,14 +114,14 @@ func (c *Change) Put(id ID, body json.RawMessage) (created bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("put %s: %w", id, err)
 	}
-	c.written[key] = record
+	c.written[key], c.objects[key] = record, object
 	delete(c.nested, key)
 	return created, nil
 }
 
 func (c *Change) putChild(id ID, record *Record, object map[string]any) (created bool, err error) {
 	_, spec, _ := lookup(id.Provider, id.Types)
-	parent, list, err := children(record, spec)
+	parent, list, err := c.children(record, spec)
 	if err != nil {
 		return false, about(err, id.String())
 	}
@@ -147,7 +149,7 @@ func (c *Change) Delete(id ID) (existed bool, err error) {
 		return true, nil
 	}
 	_, spec, _ := lookup(id.Provider, id.Types)
-	parent, list, err := children(record, spec)
+	parent, list, err := c.children(record, spec)
 	if err != nil {
 		return false, about(err, id.String())
 	}
@@ -170,23 +172,38 @@ func (c *Change) putList(id ID, record *Record, parent map[string]any, spec *chi
 		return fmt.Errorf("write %s: %w", id, err)
 	}
 	record.Body = body
-	c.written[id.Root().Key()] = record
+	key := id.Root().Key()
+	c.written[key], c.objects[key] = record, parent
 	return nil
 }
 
-// children reads the list of a record's body that holds one type of child.
-func children(record *Record, spec *childSpec) (parent map[string]any, list []any, err error) {
-	if parent, err = readObject(record.Body); err != nil {
+// children is a record's body and the list in it that holds one type of child. Object, properties and list may be changed,
+// but not what is in them.
+func (c *Change) children(record *Record, spec *childSpec) (parent map[string]any, list []any, err error) {
+	if parent, err = c.object(record); err != nil {
 		return nil, nil, err
 	}
+	parent = maps.Clone(parent)
 	name := member(parent, "properties")
 	properties, ok := parent[name].(map[string]any)
-	if !ok {
+	if properties = maps.Clone(properties); !ok {
 		properties = make(map[string]any)
-		parent[name] = properties
 	}
+	parent[name] = properties
 	list, _ = properties[member(properties, spec.property)].([]any)
-	return parent, list, nil
+	return parent, slices.Clone(list), nil
+}
+
+// object is a record's body, parsed, not to be changed.
+func (c *Change) object(record *Record) (map[string]any, error) {
+	key := record.Key()
+	if object, ok := c.objects[key]; ok {
+		return object, nil
+	}
+	if e := c.before.entries.find(key); e != nil {
+		return e.body.read(e.record)
+	}
+	return readObject(record.Body)
 }
 
 // sameIdentity compares id, name and type in a body with the id it is written to, and removes them.

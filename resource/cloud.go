@@ -1,9 +1,8 @@
 package resource
 
 import (
-	"maps"
+	"iter"
 	"slices"
-	"strings"
 	"sync"
 
 	"postern/model"
@@ -14,35 +13,35 @@ type Cloud struct {
 	Revision int64
 	Counters Counters
 
-	entries  map[string]*entry // by Record.Key
+	entries  entries
 	snapshot func() *model.Snapshot
-	links    func() *links
 }
 
 // entry is a record with its noun. Both are immutable once the entry is in a Cloud.
 type entry struct {
+	key    string // the record's
 	record *Record
 	noun   any
 	body   *parsedBody
+
+	subnets memo // a VNet's: see subnet
 }
 
 // NewCloud decodes records. The error names the first record, by id, that cannot be decoded.
 func NewCloud(records []Record, counters Counters, revision int64) (*Cloud, error) {
-	entries := make(map[string]*entry, len(records))
+	decoded := make([]*entry, len(records))
 	for i := range records {
-		entry, err := decode(&records[i])
-		if err != nil {
+		var err error
+		if decoded[i], err = decode(&records[i]); err != nil {
 			return nil, err
 		}
-		entries[records[i].Key()] = entry
 	}
-	return newCloud(entries, counters, revision), nil
+	return newCloud(entries(nil).with(decoded, nil), counters, revision), nil
 }
 
-func newCloud(entries map[string]*entry, counters Counters, revision int64) *Cloud {
+func newCloud(entries entries, counters Counters, revision int64) *Cloud {
 	c := &Cloud{Revision: revision, Counters: counters, entries: entries}
 	c.snapshot = sync.OnceValue(c.assemble)
-	c.links = sync.OnceValue(c.linked)
 	return c
 }
 
@@ -62,7 +61,7 @@ func decode(r *Record) (*entry, error) {
 			if err != nil {
 				return nil, about(err, r.ID)
 			}
-			return &entry{r, noun, new(parsedBody)}, nil
+			return &entry{key: r.Key(), record: r, noun: noun, body: new(parsedBody)}, nil
 		}
 	}
 	return nil, about(refuse(CodeInvalidResourceType, "type", "The resource type '%s' is not known here.", r.Type), r.ID)
@@ -79,21 +78,21 @@ func about(err error, id string) error {
 // At is the same cloud under the revision that the store gave to the write that made it. Records that were written
 // carry the revision too.
 func (c *Cloud) At(revision int64, written []Record) *Cloud {
-	entries := maps.Clone(c.entries)
+	var dated []*entry
 	for i := range written {
-		if e, ok := entries[written[i].Key()]; ok {
+		if e := c.entries.find(written[i].Key()); e != nil {
 			record := *e.record
 			record.Revision = revision
-			entries[written[i].Key()] = &entry{&record, e.noun, e.body}
+			dated = append(dated, &entry{key: e.key, record: &record, noun: e.noun, body: e.body})
 		}
 	}
-	return newCloud(entries, c.Counters, revision)
+	return newCloud(c.entries.with(dated, nil), c.Counters, revision)
 }
 
 // Record finds the record that holds a resource: its own, or its parent's.
 func (c *Cloud) Record(id ID) (*Record, bool) {
-	e, ok := c.entries[id.Root().Key()]
-	if !ok {
+	e := c.entries.find(id.Root().Key())
+	if e == nil {
 		return nil, false
 	}
 	return e.record, true
@@ -101,13 +100,23 @@ func (c *Cloud) Record(id ID) (*Record, bool) {
 
 // Records lists the records of one type, or all for "", sorted by key.
 func (c *Cloud) Records(typ string) []*Record {
-	var list []*Record
-	for _, key := range slices.Sorted(maps.Keys(c.entries)) {
-		if r := c.entries[key].record; typ == "" || strings.EqualFold(typ, r.Type) {
-			list = append(list, r)
+	return slices.Collect(c.RecordsAfter(typ, ""))
+}
+
+// RecordsAfter walks the records of one type, or all for "", whose keys come behind a key, sorted by key. The records that
+// it passes over cost nothing.
+func (c *Cloud) RecordsAfter(typ, key string) iter.Seq[*Record] {
+	chosen := c.entries
+	if typ != "" {
+		chosen = entries{{sorted: c.entries.of(typ)}}
+	}
+	return func(yield func(*Record) bool) {
+		for e := range chosen.after(key) {
+			if !yield(e.record) {
+				return
+			}
 		}
 	}
-	return list
 }
 
 // Snapshot is the cloud's nouns, each list sorted by the ids' keys. It is made once; do not change it.
@@ -115,47 +124,43 @@ func (c *Cloud) Snapshot() *model.Snapshot { return c.snapshot() }
 
 func (c *Cloud) assemble() *model.Snapshot {
 	s := &model.Snapshot{Revision: c.Revision, Settings: model.DefaultSettings}
-	live := make(map[model.Identity]bool)
-	for _, key := range slices.Sorted(maps.Keys(c.entries)) {
-		switch noun := c.entries[key].noun.(type) {
-		case *model.Settings:
-			s.Settings = *noun
-		case *model.Node:
-			s.Nodes = append(s.Nodes, *noun)
-		case *model.VirtualNetwork:
-			s.VirtualNetworks = append(s.VirtualNetworks, *noun)
-			for _, subnet := range noun.Subnets {
-				live[subnet.Identity] = true
-			}
-		case *model.RouteTable:
-			s.RouteTables = append(s.RouteTables, *noun)
-		case *model.NetworkSecurityGroup:
-			s.NetworkSecurityGroups = append(s.NetworkSecurityGroups, *noun)
-		case *networkInterface:
-			s.NetworkInterfaces = append(s.NetworkInterfaces, noun.NetworkInterface)
-		case *model.PublicIPAddress:
-			s.PublicIPAddresses = append(s.PublicIPAddresses, *noun)
-		case *virtualMachine:
-			s.VirtualMachines = append(s.VirtualMachines, noun.VirtualMachine)
-		case *model.ServiceEndpointPolicy:
-			s.ServiceEndpointPolicies = append(s.ServiceEndpointPolicies, *noun)
-		case *storageAccount:
-			s.StorageAccounts = append(s.StorageAccounts, noun.StorageAccount)
-		}
+	for _, e := range c.entries.of(TypeSettings) {
+		s.Settings = *e.noun.(*model.Settings)
 	}
+	s.Nodes = slices.Clone(nounsOf(c.entries, TypeNode, func(noun *model.Node) model.Node { return *noun }))
+	s.VirtualNetworks = nounsOf(c.entries, TypeVirtualNetwork, func(noun *model.VirtualNetwork) model.VirtualNetwork { return *noun })
+	s.RouteTables = nounsOf(c.entries, TypeRouteTable, func(noun *model.RouteTable) model.RouteTable { return *noun })
+	s.NetworkSecurityGroups = nounsOf(c.entries, TypeNetworkSecurityGroup, func(noun *model.NetworkSecurityGroup) model.NetworkSecurityGroup { return *noun })
+	s.NetworkInterfaces = nounsOf(c.entries, TypeNetworkInterface, func(noun *networkInterface) model.NetworkInterface { return noun.NetworkInterface })
+	s.PublicIPAddresses = nounsOf(c.entries, TypePublicIPAddress, func(noun *model.PublicIPAddress) model.PublicIPAddress { return *noun })
+	s.VirtualMachines = nounsOf(c.entries, TypeVirtualMachine, func(noun *virtualMachine) model.VirtualMachine { return noun.VirtualMachine })
+	s.ServiceEndpointPolicies = nounsOf(c.entries, TypeServiceEndpointPolicy, func(noun *model.ServiceEndpointPolicy) model.ServiceEndpointPolicy { return *noun })
+	s.StorageAccounts = slices.Clone(nounsOf(c.entries, TypeStorageAccount, func(noun *storageAccount) model.StorageAccount { return noun.StorageAccount }))
 	for i := range s.StorageAccounts {
-		forgetDeleted(&s.StorageAccounts[i].NetworkACLs, live)
+		c.forgetDeleted(&s.StorageAccounts[i].NetworkACLs)
 	}
 	sortedBy(s.Nodes, func(n *model.Node) string { return n.Name })
 	return s
 }
 
+// nounsOf lists the nouns of one type. Clouds with the same entries of the type share the list.
+func nounsOf[N, M any](x entries, typ string, noun func(*N) M) []M {
+	list := x[order(typ)]
+	return remembered(&list.nouns, func() (nouns []M) {
+		for _, e := range list.sorted {
+			nouns = append(nouns, noun(e.noun.(*N)))
+		}
+		return nouns
+	})
+}
+
 // forgetDeleted takes the identity from rules whose subnet is gone (FW-7). Identities are never used again, so a rule
 // that lost its subnet never gets it back.
-func forgetDeleted(acls *model.NetworkACLs, live map[model.Identity]bool) {
+func (c *Cloud) forgetDeleted(acls *model.NetworkACLs) {
 	acls.VirtualNetworkRules = slices.Clone(acls.VirtualNetworkRules)
 	for i := range acls.VirtualNetworkRules {
-		if rule := &acls.VirtualNetworkRules[i]; !live[rule.Identity] {
+		rule := &acls.VirtualNetworkRules[i]
+		if subnet, _ := c.subnet(rule.Subnet); subnet == nil || subnet.Identity != rule.Identity {
 			rule.Identity = model.IdentityNone
 		}
 	}
@@ -163,7 +168,7 @@ func forgetDeleted(acls *model.NetworkACLs, live map[model.Identity]bool) {
 
 // vnet finds a VNet; nil for none.
 func (c *Cloud) vnet(id model.ResourceID) *model.VirtualNetwork {
-	if e, ok := c.entries[id.Key()]; ok {
+	if e := c.entries.find(id.Key()); e != nil {
 		vnet, _ := e.noun.(*model.VirtualNetwork)
 		return vnet
 	}
@@ -172,21 +177,30 @@ func (c *Cloud) vnet(id model.ResourceID) *model.VirtualNetwork {
 
 // subnet finds a subnet and its VNet; nil for none.
 func (c *Cloud) subnet(id model.ResourceID) (*model.Subnet, *model.VirtualNetwork) {
-	vnet := c.vnet(id.Parent())
-	if vnet == nil {
+	e := c.entries.find(id.Parent().Key())
+	if e == nil {
 		return nil, nil
 	}
-	for i := range vnet.Subnets {
-		if vnet.Subnets[i].ID.Is(id) {
-			return &vnet.Subnets[i], vnet
+	vnet, ok := e.noun.(*model.VirtualNetwork)
+	if !ok {
+		return nil, nil
+	}
+	places := remembered(&e.subnets, func() map[string]int {
+		places := make(map[string]int, len(vnet.Subnets))
+		for i := range vnet.Subnets {
+			places[vnet.Subnets[i].ID.Key()] = i
 		}
+		return places
+	})
+	if i, ok := places[id.Key()]; ok {
+		return &vnet.Subnets[i], vnet
 	}
 	return nil, nil
 }
 
 // has tells whether an id names something that is there. Of child resources only subnets are ever referred to.
 func (c *Cloud) has(id model.ResourceID) bool {
-	if _, ok := c.entries[id.Key()]; ok {
+	if c.entries.find(id.Key()) != nil {
 		return true
 	}
 	subnet, _ := c.subnet(id)

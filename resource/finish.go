@@ -12,14 +12,12 @@ import (
 // and the field; then nothing is to be written.
 func (c *Change) Finish() (*Outcome, error) {
 	keys := slices.SortedFunc(maps.Keys(c.written), c.byDependence)
-	entries := maps.Clone(c.before.entries)
 	outcome := &Outcome{Counters: c.before.Counters}
 	var puts []*entry
 	for _, key := range keys {
 		record := c.written[key]
 		if record == nil {
-			if _, ok := entries[key]; ok {
-				delete(entries, key)
+			if c.before.entries.find(key) != nil {
 				outcome.Deletes = append(outcome.Deletes, key)
 			}
 			continue
@@ -28,22 +26,24 @@ func (c *Change) Finish() (*Outcome, error) {
 		if err != nil {
 			return nil, c.asWritten(key, err)
 		}
-		entries[key] = e
+		if object, ok := c.objects[key]; ok {
+			e.body.set(object)
+		}
 		puts = append(puts, e)
 	}
-	after := newCloud(entries, outcome.Counters, c.before.Revision)
+	after := newCloud(c.before.entries.with(puts, outcome.Deletes), outcome.Counters, c.before.Revision)
 	judge := &judge{before: c.before, after: after, options: c.options, counters: &outcome.Counters}
 	for _, e := range puts {
 		if err := judge.written(e); err != nil {
-			return nil, c.asWritten(e.record.Key(), about(err, e.record.ID))
+			return nil, c.asWritten(e.key, about(err, e.record.ID))
 		}
 		outcome.Puts = append(outcome.Puts, *e.record)
 	}
 	if err := judge.removed(keys); err != nil {
 		return nil, err
 	}
-	// The clouds share entries, so the cloud is made anew: its snapshot must not have been taken before allotting.
-	outcome.After = newCloud(entries, outcome.Counters, c.before.Revision)
+	// The cloud is made anew: nothing of the judged one's lists may have been worked out before allotting.
+	outcome.After = newCloud(c.before.entries.with(puts, outcome.Deletes), outcome.Counters, c.before.Revision)
 	return outcome, nil
 }
 
@@ -72,8 +72,8 @@ func (c *Change) asWritten(key string, err error) error {
 // Check judges one record as it stands in a cloud that has it: the same judgement that a Change makes, without
 // allotting. It is for tools that read records from elsewhere.
 func Check(cloud *Cloud, record *Record) error {
-	e, ok := cloud.entries[record.Key()]
-	if !ok {
+	e := cloud.entries.find(record.Key())
+	if e == nil {
 		return refuse(CodeResourceNotFound, record.ID, "The resource is not in the cloud it is to be checked in.")
 	}
 	counters := cloud.Counters

@@ -61,18 +61,7 @@ func (c *Cloud) HasGroup(subscription, group string) bool {
 		return true
 	}
 	path := "/subscriptions/" + subscription + "/resourceGroups/" + group
-	if _, ok := c.entries[strings.ToLower(path)]; ok {
-		return true
-	}
-	return c.anyBelow(path + "/")
+	return c.entries.find(strings.ToLower(path)) != nil || c.anyBelow(path+"/")
 }
 
-func (c *Cloud) anyBelow(path string) bool {
-	path = strings.ToLower(path)
-	for key := range c.entries {
-		if strings.HasPrefix(key, path) {
-			return true
-		}
-	}
-	return false
-}
+func (c *Cloud) anyBelow(path string) bool { return c.entries.anyBelow(strings.ToLower(path)) }

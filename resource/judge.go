@@ -59,8 +59,8 @@ func (j *judge) written(e *entry) error {
 
 // sameLocation refuses to move a resource to another region.
 func (j *judge) sameLocation(e *entry) error {
-	old, ok := j.before.entries[e.record.Key()]
-	if !ok {
+	old := j.before.entries.find(e.key)
+	if old == nil {
 		return nil
 	}
 	if was, is := locationOf(old.noun), locationOf(e.noun); was != is {
@@ -176,11 +176,11 @@ func (j *judge) removed(keys []string) error {
 	gone := make(map[string]model.ResourceID)
 	hosts := make(map[string]model.ResourceID) // by the node's name
 	for _, key := range keys {
-		old, ok := j.before.entries[key]
-		if !ok {
+		old := j.before.entries.find(key)
+		if old == nil {
 			continue
 		}
-		_, stays := j.after.entries[key]
+		stays := j.after.entries.find(key) != nil
 		if !stays {
 			gone[key] = model.ResourceID(old.record.ID)
 		}
@@ -200,16 +200,16 @@ func (j *judge) removed(keys []string) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	for _, r := range j.after.Records("") {
-		noun := j.after.entries[r.Key()].noun
+	for e := range j.after.entries.after("") {
+		noun := e.noun
 		for ref := range references(noun) {
 			if id, ok := gone[ref.id.Key()]; ok && !strings.EqualFold(typeOf(id), TypeVirtualNetwork) {
-				return refuseInUse(id, r.ID)
+				return refuseInUse(id, e.record.ID)
 			}
 		}
 		if nic, ok := noun.(*networkInterface); ok {
 			if id, ok := hosts[strings.ToLower(nic.Node)]; ok {
-				return refuseInUse(id, r.ID)
+				return refuseInUse(id, e.record.ID)
 			}
 		}
 	}

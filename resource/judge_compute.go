@@ -14,24 +14,22 @@ import (
 
 // nicIndex is what the judging of NICs, public IPs and VMs needs of all the others.
 type nicIndex struct {
-	bySubnet map[string][]*networkInterface              // by the subnet's key
-	taken    map[string]map[netip.Addr]*networkInterface // by the subnet's key
-	load     map[string]int                              // NICs by the host's name, lower case
-	public   map[string]*networkInterface                // the NIC that has a public IP, by the IP's key
-	machine  map[string]*virtualMachine                  // the VM that has a NIC, by the NIC's key
-	pool     map[netip.Addr]*model.PublicIPAddress       // public IPs by address
+	taken   map[string]map[netip.Addr]*networkInterface // by the subnet's key
+	load    map[string]int                              // NICs by the host's name, lower case
+	public  map[string]*networkInterface                // the NIC that has a public IP, by the IP's key
+	machine map[string]*virtualMachine                  // the VM that has a NIC, by the NIC's key
+	pool    map[netip.Addr]*model.PublicIPAddress       // public IPs by address
 }
 
 func (j *judge) nicsIndex() *nicIndex {
 	if j.nics != nil {
 		return j.nics
 	}
-	x := &nicIndex{make(map[string][]*networkInterface), make(map[string]map[netip.Addr]*networkInterface), make(map[string]int),
+	x := &nicIndex{make(map[string]map[netip.Addr]*networkInterface), make(map[string]int),
 		make(map[string]*networkInterface), make(map[string]*virtualMachine), make(map[netip.Addr]*model.PublicIPAddress)}
-	for _, r := range j.claimants("") {
-		switch noun := j.after.entries[r.Key()].noun.(type) {
+	for _, e := range j.claimants(TypeNetworkInterface, TypeVirtualMachine, TypePublicIPAddress) {
+		switch noun := e.noun.(type) {
 		case *networkInterface:
-			x.bySubnet[noun.Subnet.Key()] = append(x.bySubnet[noun.Subnet.Key()], noun)
 			x.load[strings.ToLower(noun.Node)]++
 			if noun.PublicIPAddress != "" && x.public[noun.PublicIPAddress.Key()] == nil {
 				x.public[noun.PublicIPAddress.Key()] = noun
@@ -53,15 +51,17 @@ func (j *judge) nicsIndex() *nicIndex {
 	return x
 }
 
-// claimants lists the records of a type in the order in which they have what only one can have: those that the change
+// claimants lists the entries of some types in the order in which they have what only one can have: those that the change
 // leaves alone before those that it writes. The latter are judged, and the one that comes too late is refused.
-func (j *judge) claimants(typ string) []*Record {
-	var stay, written []*Record
-	for _, r := range j.after.Records(typ) {
-		if j.before.entries[r.Key()] == j.after.entries[r.Key()] {
-			stay = append(stay, r)
-		} else {
-			written = append(written, r)
+func (j *judge) claimants(types ...string) []*entry {
+	var stay, written []*entry
+	for _, typ := range types {
+		for _, e := range j.after.entries.of(typ) {
+			if j.before.entries.find(e.key) == e {
+				stay = append(stay, e)
+			} else {
+				written = append(written, e)
+			}
 		}
 	}
 	return append(stay, written...)
@@ -88,15 +88,15 @@ func (j *judge) networkInterface(e *entry, nic *networkInterface) error {
 		return refuse("PublicIPAddressInUse", atConfiguration+".publicIPAddress.id", "Public IP address %s is already allocated to resource %s.",
 			nic.PublicIPAddress, user.ID)
 	}
-	for _, r := range j.after.Records(TypeNatGateway) {
-		gateway := j.after.entries[r.Key()].noun.(*natGateway)
+	for _, e := range j.after.entries.of(TypeNatGateway) {
+		gateway := e.noun.(*natGateway)
 		if nic.PublicIPAddress != "" && slices.ContainsFunc(gateway.publicAddresses, nic.PublicIPAddress.Is) {
 			return refuse("PublicIPAddressInUse", atConfiguration+".publicIPAddress.id", "Public IP address %s is already allocated to resource %s.",
 				nic.PublicIPAddress, gateway.id)
 		}
 	}
 	allotted := &e.record.Allotted
-	if old, ok := j.before.entries[e.record.Key()]; ok && !j.checkOnly && !old.noun.(*networkInterface).Subnet.Is(nic.Subnet) {
+	if old := j.before.entries.find(e.key); old != nil && !j.checkOnly && !old.noun.(*networkInterface).Subnet.Is(nic.Subnet) {
 		// A NIC that moves is another one to the data paths: nothing of its flows may go on.
 		allotted.Number, allotted.Address = 0, netip.Addr{}
 		if !nic.static {
@@ -174,8 +174,8 @@ func reserved(subnet *model.Subnet, address netip.Addr) bool {
 // place finds the host of a NIC: the one that its tag names, the one that it has, or the region's least loaded.
 func (j *judge) place(e *entry, nic *networkInterface, x *nicIndex) error {
 	var chosen *model.Node
-	for _, r := range j.after.Records(TypeNode) {
-		node := j.after.entries[r.Key()].noun.(*model.Node)
+	for _, other := range j.after.entries.of(TypeNode) {
+		node := other.noun.(*model.Node)
 		if node.Role != model.RoleHost || node.Location != nic.Location {
 			continue
 		}

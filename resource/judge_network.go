@@ -16,8 +16,8 @@ func (j *judge) virtualNetwork(e *entry, vnet *model.VirtualNetwork) error {
 			return err
 		}
 	}
-	for _, other := range j.after.Records(TypeVirtualNetwork) {
-		remote := j.after.entries[other.Key()].noun.(*model.VirtualNetwork)
+	for _, other := range j.after.entries.of(TypeVirtualNetwork) {
+		remote := other.noun.(*model.VirtualNetwork)
 		if !remote.ID.Is(vnet.ID) && (peered(vnet, remote) || peered(remote, vnet)) {
 			if err := apart(vnet, remote); err != nil {
 				return err
@@ -58,12 +58,12 @@ func (j *judge) subnet(vnet *model.VirtualNetwork, subnet *model.Subnet, at stri
 	}
 	for i, id := range subnet.ServiceEndpointPolicies {
 		field := index(at+".serviceEndpointPolicies", i)
-		policy := j.after.entries[id.Key()].noun.(*model.ServiceEndpointPolicy) // referTo saw to the type, refersWell to the region
+		policy := j.after.entries.find(id.Key()).noun.(*model.ServiceEndpointPolicy) // referTo saw to the type, refersWell to the region
 		if err := policyServed(policy, subnet, field); err != nil {
 			return err
 		}
 	}
-	for _, nic := range j.nicsIndex().bySubnet[subnet.ID.Key()] {
+	for _, nic := range linksOf(j.after.entries, TypeNetworkInterface).nics[subnet.ID.Key()] {
 		if nic.IPv4.IsValid() && !contains(subnet.Prefixes, nic.IPv4) && !j.isWritten(nic) {
 			return refuse("InUsePrefixCannotBeDeleted", at+".addressPrefix", "IpPrefix of subnet '%s' is in use by %s (%s) and cannot be "+
 				"changed to %v.", subnet.ID.Name(), nic.ID, nic.IPv4, subnet.Prefixes)
@@ -75,8 +75,8 @@ func (j *judge) subnet(vnet *model.VirtualNetwork, subnet *model.Subnet, at stri
 // isWritten tells whether a NIC of the cloud after is itself part of the change: then its own judgement has the
 // clearer answer.
 func (j *judge) isWritten(nic *networkInterface) bool {
-	old, ok := j.before.entries[nic.ID.Key()]
-	return !ok || old.noun != any(nic)
+	old := j.before.entries.find(nic.ID.Key())
+	return old == nil || old.noun != any(nic)
 }
 
 // policyServed refuses a policy for a service whose endpoint the subnet does not have (SEP-1).
@@ -110,8 +110,8 @@ func (j *judge) policy(policy *model.ServiceEndpointPolicy) error {
 	if err := j.policyCount(policy); err != nil {
 		return err
 	}
-	for _, r := range j.after.Records(TypeVirtualNetwork) {
-		vnet := j.after.entries[r.Key()].noun.(*model.VirtualNetwork)
+	for _, e := range j.after.entries.of(TypeVirtualNetwork) {
+		vnet := e.noun.(*model.VirtualNetwork)
 		for i := range vnet.Subnets {
 			for _, id := range vnet.Subnets[i].ServiceEndpointPolicies {
 				if id.Is(policy.ID) {
@@ -144,13 +144,13 @@ func apart(one, other *model.VirtualNetwork) error {
 
 // node judges that no two nodes have one name or one locator, and that anycast locators stay in one region.
 func (j *judge) node(node *model.Node) error {
-	for _, r := range j.after.Records(TypeNode) {
-		other := j.after.entries[r.Key()].noun.(*model.Node)
+	for _, e := range j.after.entries.of(TypeNode) {
+		other := e.noun.(*model.Node)
 		if other == node {
 			continue
 		}
 		if strings.EqualFold(other.Name, node.Name) {
-			return conflict("NodeNameTaken", "name", "A node named '%s' exists in another resource group: %s.", node.Name, r.ID)
+			return conflict("NodeNameTaken", "name", "A node named '%s' exists in another resource group: %s.", node.Name, e.record.ID)
 		}
 		if node.PlatformPool.IsValid() && other.PlatformPool.IsValid() && node.PlatformPool.Overlaps(other.PlatformPool) {
 			return conflict("PlatformPoolTaken", "properties.platformPool", "The platformPool %s overlaps with %s of node '%s': choose another.",

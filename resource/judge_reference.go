@@ -15,9 +15,13 @@ import (
 // Peerings alone reach across regions.
 func (j *judge) refersWell(e *entry) error {
 	own := locationOf(e.noun)
+	found := make(map[model.ResourceID]bool) // what has been judged before: many subnets have one security group
 	for ref := range references(e.noun) {
-		target, ok := j.after.entries[rootOf(ref.id).Key()]
-		ok = ok && j.after.has(ref.id)
+		if found[ref.id] {
+			continue
+		}
+		target := j.after.entries.find(rootOf(ref.id).Key())
+		ok := target != nil && j.after.has(ref.id)
 		if _, isVNet := e.noun.(*model.VirtualNetwork); ok && !(isVNet && typeOf(ref.id) == TypeVirtualNetwork) {
 			ok = locationOf(target.noun) == own
 		}
@@ -25,6 +29,7 @@ func (j *judge) refersWell(e *entry) error {
 			return refuse(CodeInvalidResourceReference, ref.field, "Resource %s referenced by resource %s was not found. Please make sure "+
 				"that the referenced resource exists, and that both resources are in the same region.", ref.id, e.record.ID)
 		}
+		found[ref.id] = true
 	}
 	return nil
 }
@@ -97,8 +102,8 @@ func (j *judge) natGateway(gateway *natGateway) error {
 		if nic := j.nicsIndex().public[id.Key()]; nic != nil {
 			return refuse("PublicIPAddressInUse", field, "Public IP address %s is already allocated to resource %s.", id, nic.ID)
 		}
-		for _, r := range j.after.Records(TypeNatGateway) {
-			other := j.after.entries[r.Key()].noun.(*natGateway)
+		for _, e := range j.after.entries.of(TypeNatGateway) {
+			other := e.noun.(*natGateway)
 			if other != gateway && slices.ContainsFunc(other.publicAddresses, id.Is) {
 				return refuse("PublicIPAddressInUse", field, "Public IP address %s is already allocated to resource %s.", id, other.id)
 			}
@@ -109,7 +114,7 @@ func (j *judge) natGateway(gateway *natGateway) error {
 
 // policyCount bounds the policies of a subscription (SEP-7).
 func (j *judge) policyCount(policy *model.ServiceEndpointPolicy) error {
-	if _, old := j.before.entries[policy.ID.Key()]; old {
+	if j.before.entries.find(policy.ID.Key()) != nil {
 		return nil
 	}
 	own, err := ParseID(string(policy.ID))
@@ -117,8 +122,8 @@ func (j *judge) policyCount(policy *model.ServiceEndpointPolicy) error {
 		return err
 	}
 	prefix, count := "/subscriptions/"+strings.ToLower(own.Subscription)+"/", 0
-	for _, r := range j.after.Records(TypeServiceEndpointPolicy) {
-		if strings.HasPrefix(r.Key(), prefix) {
+	for _, e := range j.after.entries.of(TypeServiceEndpointPolicy) {
+		if strings.HasPrefix(e.key, prefix) {
 			count++
 		}
 	}

@@ -20,8 +20,8 @@ type accountIndex struct {
 func (j *judge) accountsIndex() *accountIndex {
 	if j.accounts == nil {
 		j.accounts = &accountIndex{make(map[string]*storageAccount), make(map[netip.Addr]bool)}
-		for _, r := range j.claimants(TypeStorageAccount) {
-			account := j.after.entries[r.Key()].noun.(*storageAccount)
+		for _, e := range j.claimants(TypeStorageAccount) {
+			account := e.noun.(*storageAccount)
 			if j.accounts.names[account.Name] == nil {
 				j.accounts.names[account.Name] = account
 			}

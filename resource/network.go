@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/gaissmai/bart"
+
 	"postern/model"
 )
 
@@ -89,6 +91,7 @@ func decodeSubnets(r *Record, vnet *model.VirtualNetwork, list []child[subnetPro
 	if err := uniqueNames(list, "properties.subnets"); err != nil {
 		return err
 	}
+	taken := new(bart.Lite)
 	for i := range list {
 		at := index("properties.subnets", i) + ".properties"
 		subnet, err := decodeSubnet(&list[i], childID(r.ID, "subnets", list[i].Name), at)
@@ -97,7 +100,7 @@ func decodeSubnets(r *Record, vnet *model.VirtualNetwork, list []child[subnetPro
 		}
 		subnet.Identity = r.Allotted.Subnets[strings.ToLower(list[i].Name)]
 		for _, prefix := range subnet.Prefixes {
-			if err := subnetFits(vnet, subnet.ID.Name(), prefix, at); err != nil {
+			if err := subnetFits(vnet, taken, subnet.ID.Name(), prefix, at); err != nil {
 				return err
 			}
 		}
@@ -106,8 +109,9 @@ func decodeSubnets(r *Record, vnet *model.VirtualNetwork, list []child[subnetPro
 	return nil
 }
 
-// subnetFits compares one prefix of a new subnet with the VNet's address space and the subnets before it.
-func subnetFits(vnet *model.VirtualNetwork, name string, prefix netip.Prefix, at string) error {
+// subnetFits compares one prefix of a new subnet with the VNet's address space and the subnets before it, whose prefixes are
+// taken.
+func subnetFits(vnet *model.VirtualNetwork, taken *bart.Lite, name string, prefix netip.Prefix, at string) error {
 	inside := false
 	for _, space := range vnet.AddressSpace {
 		inside = inside || space.Bits() <= prefix.Bits() && space.Contains(prefix.Addr())
@@ -115,6 +119,10 @@ func subnetFits(vnet *model.VirtualNetwork, name string, prefix netip.Prefix, at
 	if !inside || prefix.Bits() > 29 {
 		return refuse("NetcfgInvalidSubnet", at+".addressPrefix", "Subnet '%s' is not valid in virtual network '%s': %s must lie "+
 			"inside its address space %v and be /29 or larger.", name, vnet.ID.Name(), prefix, vnet.AddressSpace)
+	}
+	if !taken.OverlapsPrefix(prefix) {
+		taken.Insert(prefix)
+		return nil
 	}
 	for _, other := range vnet.Subnets {
 		for _, have := range other.Prefixes {

@@ -40,8 +40,8 @@ func (c *Change) RegenerateKey(id ID, number int) error {
 
 // InstanceView is ARM's answer about how a VM is doing: its provisioning state and its power state.
 func (c *Cloud) InstanceView(id ID, state string) (json.RawMessage, error) {
-	e, ok := c.entries[id.Root().Key()]
-	if !ok || e.record.Type != TypeVirtualMachine || id.IsChild() {
+	e := c.entries.find(id.Root().Key())
+	if e == nil || e.record.Type != TypeVirtualMachine || id.IsChild() {
 		return nil, NotFound(id)
 	}
 	power := e.record.Allotted.Power

@@ -16,8 +16,8 @@ import (
 // in where a writer says nothing, what was allotted, who refers to it, and the provisioning state at each level. The
 // state is "Succeeded" when every node has applied the resource, "Updating" before.
 func (c *Cloud) Render(id ID, state string) (json.RawMessage, error) {
-	e, ok := c.entries[id.Root().Key()]
-	if !ok {
+	e := c.entries.find(id.Root().Key())
+	if e == nil {
 		return nil, NotFound(id)
 	}
 	body, err := e.body.read(e.record)
@@ -55,6 +55,9 @@ type parsedBody struct {
 	object map[string]any // never changed
 	err    error
 }
+
+// set gives the body that its writer has in parsed form.
+func (p *parsedBody) set(object map[string]any) { p.once.Do(func() { p.object = object }) }
 
 func (p *parsedBody) read(r *Record) (map[string]any, error) {
 	p.once.Do(func() { p.object, p.err = readObject(r.Body) })

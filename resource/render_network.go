@@ -29,7 +29,7 @@ func (a *answer) subnet(properties map[string]any, vnet *model.VirtualNetwork, s
 	for _, element := range listIn(properties, "serviceEndpoints") {
 		a.serviceEndpoint(element.(map[string]any), vnet.Location)
 	}
-	a.references(properties, "ipConfigurations", a.cloud.links().configurations[subnet.ID.Key()])
+	a.references(properties, "ipConfigurations", linksOf(a.cloud.entries, TypeNetworkInterface).configurations[subnet.ID.Key()])
 }
 
 // serviceEndpoint answers an endpoint's state and regions (SE-11).
@@ -77,7 +77,7 @@ func (a *answer) peering(properties map[string]any, vnet *model.VirtualNetwork, 
 		properties[name] = map[string]any{"addressPrefixes": texts(remote.AddressSpace)}
 	}
 	delete(properties, "remoteBgpCommunities")
-	entry := a.cloud.entries[remote.ID.Key()]
+	entry := a.cloud.entries.find(remote.ID.Key())
 	if body, err := entry.body.read(entry.record); err == nil {
 		for to, from := range map[string]string{"remoteBgpCommunities": "bgpCommunities", "remoteVirtualNetworkEncryption": "encryption"} {
 			if value := objectAt(objectAt(body, "properties"), from); value != nil {

@@ -28,12 +28,12 @@ func (j *judge) networkWatcher(watcher *networkWatcher) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range j.claimants(TypeNetworkWatcher) {
-		other := j.after.entries[r.Key()].noun.(*networkWatcher)
+	for _, e := range j.claimants(TypeNetworkWatcher) {
+		other := e.noun.(*networkWatcher)
 		if other == watcher {
 			return nil
 		}
-		id, err := ParseID(r.ID)
+		id, err := ParseID(e.record.ID)
 		if err == nil && strings.EqualFold(id.Subscription, own.Subscription) && other.location == watcher.location {
 			return refuse("NetworkWatcherCountLimitReached", "location", "Cannot create more than 1 network watchers for this subscription in this "+
 				"region: %s watches %s already.", other.id, watcher.location)

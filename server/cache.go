@@ -14,6 +14,9 @@ import (
 // Cache keeps the newest cloud decoded, so that a write or a read does not read everything from the store. It is safe
 // for concurrent use: one writer at a time in this process, and writers of other processes by optimistic retries.
 type Cache struct {
+	// OnChange, if set, hears of every change of this process before the next one can begin. Set it before the first change.
+	OnChange func(ctx context.Context, after *resource.Cloud)
+
 	store *store.Store
 	turn  chan struct{}   // holds one token; whoever has it may use cloud
 	cloud *resource.Cloud // nil: not known
@@ -102,6 +105,9 @@ func (c *Cache) Change(ctx context.Context, options resource.Options, operation 
 				operation.Revision = revision
 			}
 			c.cloud = outcome.After.At(revision, outcome.Puts)
+			if c.OnChange != nil {
+				c.OnChange(ctx, c.cloud)
+			}
 			return c.cloud, nil
 		}
 		c.cloud = nil

@@ -29,7 +29,7 @@ func (s *Service) Handle(w http.ResponseWriter, r *http.Request, base string, se
 	case ".well-known/openid-configuration", "v2.0/.well-known/openid-configuration":
 		respond(w, http.StatusOK, s.configuration(base, authority, strings.HasPrefix(path, "v2.0")))
 	case "discovery/v2.0/keys", "discovery/keys":
-		respond(w, http.StatusOK, s.issuer.Keys.Public())
+		respond(w, http.StatusOK, s.keys.Keys().Public())
 	case "oauth2/token", "oauth2/v2.0/token":
 		s.serveToken(w, r)
 	default:

@@ -1,5 +1,3 @@
-// Package signin is the cloud's token service for people and programs that use its API: service principals with secrets,
-// the documents by which Azure's clients find it, and the check of the tokens it gave.
 package signin
 
 import (
@@ -9,30 +7,37 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
+	"postern/resource"
 	"postern/token"
 )
 
 // Principal is a service principal as it is stored. Its secret is not.
 type Principal struct {
-	Name     string `json:"name"`
-	ObjectID string `json:"objectId"` // GUID
-	Salt     []byte `json:"salt"`
-	Hash     []byte `json:"hash"` // SHA-256 of salt and secret
+	Name     string    `json:"name"`
+	ObjectID string    `json:"objectId"` // GUID
+	Created  time.Time `json:"created,omitzero"`
+	Salt     []byte    `json:"salt"`
+	Hash     []byte    `json:"hash"` // SHA-256 of salt and secret
 }
 
 // ClientID is the application id that the principal signs in with. It follows from the object id.
 func (p *Principal) ClientID() string { return token.Identity{PrincipalID: p.ObjectID}.ClientID() }
 
-// setSecret makes a new secret of 256 random bits. It cannot be guessed, so that one round of a fast hash protects it as
-// well as a slow one would; the salt keeps equal secrets apart.
+// newPrincipal makes a principal with a secret of 256 random bits. That cannot be guessed, so that one round of a fast hash
+// protects it as well as a slow one would; the salt keeps equal secrets apart.
+func newPrincipal(name string, now time.Time) (p Principal, secret string) {
+	p = Principal{Name: name, ObjectID: uuid.NewString(), Created: now.UTC().Truncate(time.Second)}
+	return p, p.setSecret()
+}
+
 func (p *Principal) setSecret() (secret string) {
 	random, salt := make([]byte, 32), make([]byte, 16)
 	rand.Read(random) // never fails, by its documentation
@@ -51,123 +56,117 @@ func hashOf(salt []byte, secret string) []byte {
 	return sum[:]
 }
 
-// Secrets keeps what the service must not lose; *store.Store is one.
-type Secrets interface {
-	// Secret reads a secret, and makes it if it is not there.
-	Secret(ctx context.Context, name string, create func() ([]byte, error)) ([]byte, error)
-	// PutSecret replaces a secret.
-	PutSecret(ctx context.Context, name string, value []byte) error
+// is tells whether a text names the principal: its name, its application id or its object id.
+func (p *Principal) is(text string) bool {
+	return p.Name == text || strings.EqualFold(p.ObjectID, text) || strings.EqualFold(p.ClientID(), text)
 }
 
-// Names in the store.
+// Bounds of principals.
 const (
-	keysSecret      = "signin-keys"
-	principalSecret = "signin-principal"
+	maxPrincipals = 2000
+	maxName       = 120
 )
 
-// issuerURL is what tokens say about who gave them. It is a name and no address, so that tokens stay good when the API moves
-// to another port; the documents that lead to it are those of the service's own address.
-const issuerURL = "https://signin.postern"
-
-// Service gives tokens and checks them. It is safe for concurrent use.
-type Service struct {
-	tenant  string
-	secrets Secrets
-	issuer  token.Issuer
-	now     func() time.Time
-
-	mu        sync.RWMutex // guards what follows
-	principal Principal
+// Principals are all of them, in the order in which they were made.
+func (s *Service) Principals() []Principal {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Clone(s.principals)
 }
 
-// New makes the token service of a tenant (a GUID). The first time it makes keys and the first principal, whose secret it
-// answers; afterwards secret is "".
-func New(ctx context.Context, secrets Secrets, tenant string) (service *Service, secret string, err error) {
-	s := &Service{tenant: strings.ToLower(tenant), secrets: secrets, now: time.Now}
-	data, err := secrets.Secret(ctx, keysSecret, func() ([]byte, error) {
-		keys, err := token.NewKeySet()
+// Create makes a principal, and answers it with its secret, which is not kept. It may do nothing until it is given a role.
+func (s *Service) Create(ctx context.Context, name string) (made Principal, secret string, err error) {
+	if name == "" || len(name) > maxName || strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c > '~' }) || uuid.Validate(name) == nil {
+		return Principal{}, "", &resource.Error{Code: "InvalidPrincipalName", Status: http.StatusBadRequest, Target: "name",
+			Message: fmt.Sprintf("The name must have 1 to %d printable ASCII characters and be no GUID.", maxName)}
+	}
+	err = s.change(ctx, func(list []Principal) ([]Principal, error) {
+		switch {
+		case slices.ContainsFunc(list, func(p Principal) bool { return p.Name == name }):
+			return nil, &resource.Error{Code: "PrincipalExists", Status: http.StatusConflict, Target: "name",
+				Message: fmt.Sprintf("There is a principal '%s' already: postern principal reset gives it a new secret.", name)}
+		case len(list) >= maxPrincipals:
+			return nil, &resource.Error{Code: "PrincipalLimitExceeded", Status: http.StatusBadRequest,
+				Message: fmt.Sprintf("There are %d principals, the most there can be: delete one.", len(list))}
+		}
+		made, secret = newPrincipal(name, s.now())
+		return append(list, made), nil
+	})
+	return made, secret, err
+}
+
+// Delete removes a principal, given by its name, its application id or its object id. Its tokens are refused from now on.
+func (s *Service) Delete(ctx context.Context, which string) (deleted Principal, err error) {
+	err = s.change(ctx, func(list []Principal) ([]Principal, error) {
+		at, err := find(list, which)
 		if err != nil {
 			return nil, err
 		}
-		return keys.MarshalBinary()
+		deleted = list[at]
+		return slices.Delete(list, at, at+1), nil
 	})
-	if err != nil {
-		return nil, "", err
-	}
-	s.issuer = token.Issuer{URL: issuerURL, Tenant: s.tenant}
-	if err := s.issuer.Keys.UnmarshalBinary(data); err != nil {
-		return nil, "", err
-	}
-	data, err = secrets.Secret(ctx, principalSecret, func() ([]byte, error) {
-		first := Principal{Name: "owner", ObjectID: uuid.NewString()}
-		secret = first.setSecret()
-		return json.Marshal(first)
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	if err := json.Unmarshal(data, &s.principal); err != nil {
-		return nil, "", fmt.Errorf("read the principal: %w", err)
-	}
-	if !s.principal.has(secret) {
-		secret = "" // another process made the principal first
-	}
-	return s, secret, nil
+	return deleted, err
 }
 
-// Tenant is the tenant's GUID.
-func (s *Service) Tenant() string { return s.tenant }
-
-// ClientID is the application id of the first principal, the owner.
-func (s *Service) ClientID() string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.principal.ClientID()
+// Reset gives a principal a new secret, and answers both. The former secret no longer signs in; tokens live on until they
+// expire.
+func (s *Service) Reset(ctx context.Context, which string) (changed Principal, secret string, err error) {
+	err = s.change(ctx, func(list []Principal) ([]Principal, error) {
+		at, err := find(list, which)
+		if err != nil {
+			return nil, err
+		}
+		secret = list[at].setSecret()
+		changed = list[at]
+		return list, nil
+	})
+	return changed, secret, err
 }
 
-// NewSecret gives the owner a new secret. The former one no longer signs in; tokens live on until they expire.
-func (s *Service) NewSecret(ctx context.Context) (string, error) {
+func find(list []Principal, which string) (int, error) {
+	at := slices.IndexFunc(list, func(p Principal) bool { return p.is(which) })
+	if at < 0 {
+		return 0, &resource.Error{Code: "PrincipalNotFound", Status: http.StatusNotFound, Target: which,
+			Message: fmt.Sprintf("There is no principal with the name, application id or object id '%s': postern principal list shows all.", printable(which))}
+	}
+	return at, nil
+}
+
+// change stores a change of the principals and takes it over. build may be called several times, with a list of its own.
+func (s *Service) change(ctx context.Context, build func([]Principal) ([]Principal, error)) error {
+	data, err := s.secrets.ChangeSecret(ctx, principalsSecret, func(before []byte) ([]byte, error) {
+		list, err := readPrincipals(before)
+		if err != nil {
+			return nil, err
+		}
+		if list, err = build(list); err != nil || list == nil {
+			return nil, err
+		}
+		return json.Marshal(list)
+	})
+	if err != nil {
+		return err
+	}
+	return s.takePrincipals(data)
+}
+
+func readPrincipals(data []byte) (list []Principal, err error) {
+	if len(data) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("read the principals: %w", err)
+	}
+	return list, nil
+}
+
+func (s *Service) takePrincipals(data []byte) error {
+	list, err := readPrincipals(data)
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	changed := s.principal
-	secret := changed.setSecret()
-	data, err := json.Marshal(changed)
-	if err != nil {
-		return "", err
-	}
-	if err := s.secrets.PutSecret(ctx, principalSecret, data); err != nil {
-		return "", err
-	}
-	s.principal = changed
-	return secret, nil
-}
-
-// Caller is who a request comes from.
-type Caller struct {
-	Name     string
-	ClientID string // of the application
-	ObjectID string // of the principal
-	Owner    bool   // may do everything
-}
-
-// LocalOwner is who works on the cloud by the socket in its state folder: whoever can open that owns the cloud.
-var LocalOwner = Caller{Name: "local owner", ClientID: localID, ObjectID: localID, Owner: true}
-
-const localID = "00000000-0000-4000-8000-000000000001" // no principal that signs in has it
-
-// ErrUnknown tells that a token is good, but its principal is not there (any more).
-var ErrUnknown = errors.New("the token's principal is not known here")
-
-// Verify checks a token and answers who has it. Errors wrap token.ErrInvalid or ErrUnknown.
-func (s *Service) Verify(raw string, audiences []string) (Caller, error) {
-	claims, err := s.issuer.Verifier().Verify(raw, audiences, s.now())
-	if err != nil {
-		return Caller{}, err
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if claims.ObjectID != s.principal.ObjectID {
-		return Caller{}, fmt.Errorf("%w: %s", ErrUnknown, claims.ObjectID)
-	}
-	return Caller{Name: s.principal.Name, ClientID: claims.AppID, ObjectID: claims.ObjectID, Owner: true}, nil
+	s.principals = list
+	return nil
 }

@@ -22,30 +22,51 @@ const (
 // memory keeps secrets for a test.
 type memory map[string][]byte
 
-func (m memory) Secret(_ context.Context, name string, create func() ([]byte, error)) ([]byte, error) {
-	if _, ok := m[name]; !ok {
-		made, err := create()
-		if err != nil {
-			return nil, err
-		}
-		m[name] = made
+func (m memory) ChangeSecret(_ context.Context, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
+	after, err := change(m[name])
+	if err == nil && after != nil {
+		m[name] = after
 	}
-	return m[name], nil
+	return m[name], err
 }
 
-func (m memory) PutSecret(_ context.Context, name string, value []byte) error {
-	m[name] = value
-	return nil
+func (m memory) WatchSecret(ctx context.Context, _ string) <-chan []byte {
+	out := make(chan []byte)
+	context.AfterFunc(ctx, func() { close(out) })
+	return out
+}
+
+// vm is a VM's identity.
+var vm = token.Identity{PrincipalID: "11111111-2222-4333-8444-555555555555", ResourceID: "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/vm"}
+
+func open(t *testing.T, secrets memory) (*Service, string) {
+	t.Helper()
+	service, err := New(t.Context(), Options{Secrets: secrets, Tenant: tenant, Managed: func(_ context.Context, id string) (string, bool, error) {
+		return vm.ResourceID, id == vm.PrincipalID, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := service.First(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return service, secret
 }
 
 func serve(t *testing.T) (*Service, memory, string) {
 	t.Helper()
 	secrets := memory{}
-	service, secret, err := New(t.Context(), secrets, tenant)
-	if err != nil || secret == "" {
-		t.Fatalf("secret %q, %v", secret, err)
+	service, secret := open(t, secrets)
+	if secret == "" {
+		t.Fatal("the first principal's secret is not told")
 	}
 	return service, secrets, secret
+}
+
+func clientID(s *Service) string {
+	owner, _ := s.Owner()
+	return owner.ClientID()
 }
 
 // post sends a token request; "" for a refusal.
@@ -70,7 +91,7 @@ func post(t *testing.T, s *Service, path string, form url.Values) (status int, a
 func TestGrant(t *testing.T) {
 	s, secrets, secret := serve(t)
 	good := func(change ...string) url.Values {
-		form := url.Values{"grant_type": {"client_credentials"}, "client_id": {s.ClientID()}, "client_secret": {secret}, "scope": {base + "/.default"}}
+		form := url.Values{"grant_type": {"client_credentials"}, "client_id": {clientID(s)}, "client_secret": {secret}, "scope": {base + "/.default"}}
 		for i := 0; i+1 < len(change); i += 2 {
 			form.Set(change[i], change[i+1])
 		}
@@ -78,8 +99,8 @@ func TestGrant(t *testing.T) {
 	}
 	for _, path := range []string{"/adfs/oauth2/token", "/" + tenant + "/oauth2/v2.0/token", "/adfs/" + tenant + "/oauth2/v2.0/token", "/" + tenant + "/oauth2/token"} {
 		status, raw, _ := post(t, s, path, good())
-		caller, err := s.Verify(raw, []string{base})
-		if status != http.StatusOK || err != nil || caller.ClientID != s.ClientID() || !caller.Owner {
+		caller, err := s.Verify(t.Context(), raw, []string{base})
+		if status != http.StatusOK || err != nil || caller.ClientID != clientID(s) || caller.Owner {
 			t.Errorf("%s: %d, %+v, %v", path, status, caller, err)
 		}
 	}
@@ -105,13 +126,13 @@ func TestGrant(t *testing.T) {
 		}
 	})
 	t.Run("a new secret replaces the former, also after a restart", func(t *testing.T) {
-		fresh, err := s.NewSecret(t.Context())
+		_, fresh, err := s.Reset(t.Context(), OwnerName)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, told, err := New(t.Context(), secrets, tenant)
-		if err != nil || told != "" {
-			t.Fatalf("told %q, %v", told, err)
+		again, told := open(t, secrets)
+		if told != "" {
+			t.Fatalf("told %q", told)
 		}
 		for _, service := range []*Service{s, again} {
 			if status, _, _ := post(t, service, "/adfs/oauth2/token", good()); status != 401 {
@@ -126,24 +147,26 @@ func TestGrant(t *testing.T) {
 
 func TestVerify(t *testing.T) {
 	s, _, secret := serve(t)
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {s.ClientID()}, "client_secret": {secret}, "scope": {base + "//.default"}}
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {clientID(s)}, "client_secret": {secret}, "scope": {base + "//.default"}}
 	_, raw, _ := post(t, s, "/adfs/oauth2/token", form)
-	if _, err := s.Verify(raw, []string{base}); err != nil {
+	if _, err := s.Verify(t.Context(), raw, []string{base}); err != nil {
 		t.Errorf("a final slash: %v", err)
 	}
-	if _, err := s.Verify(raw, []string{"https://elsewhere"}); !errors.Is(err, token.ErrInvalid) {
+	if _, err := s.Verify(t.Context(), raw, []string{"https://elsewhere"}); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("another audience: %v", err)
 	}
 	other, _, _ := serve(t)
-	if _, err := other.Verify(raw, []string{base}); !errors.Is(err, token.ErrInvalid) {
+	if _, err := other.Verify(t.Context(), raw, []string{base}); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("another service's key: %v", err)
 	}
-	s.principal.ObjectID = "another"
-	if _, err := s.Verify(raw, []string{base}); !errors.Is(err, ErrUnknown) {
+	if _, err := s.Delete(t.Context(), OwnerName); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Verify(t.Context(), raw, []string{base}); !errors.Is(err, ErrUnknown) {
 		t.Errorf("a principal that is gone: %v", err)
 	}
 	s.now = func() time.Time { return time.Now().Add(2 * token.Lifetime) }
-	if _, err := s.Verify(raw, []string{base}); !errors.Is(err, token.ErrInvalid) {
+	if _, err := s.Verify(t.Context(), raw, []string{base}); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("two days later: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"postern/token"
@@ -61,19 +62,22 @@ func (s *Service) grant(r *http.Request) (*answer, *failure) {
 	if user, password, ok := r.BasicAuth(); ok && secret == "" {
 		id, secret = user, password
 	}
-	s.mu.RLock()
-	principal := s.principal
-	s.mu.RUnlock()
+	var principal Principal // that of an unknown client has no secret
+	if list := s.Principals(); id != "" {
+		if at := slices.IndexFunc(list, func(p Principal) bool { return strings.EqualFold(p.ClientID(), id) }); at >= 0 {
+			principal = list[at]
+		}
+	}
 	// The secret is compared for unknown clients too, so that time does not tell which ids are known.
-	if good := principal.has(secret); !strings.EqualFold(id, principal.ClientID()) || !good {
-		return nil, &failure{"invalid_client", "AADSTS7000215: Invalid client id or client secret provided. `postern env az --new-secret` makes a new one.",
+	if good := principal.has(secret); !good || principal.ObjectID == "" {
+		return nil, &failure{"invalid_client", "AADSTS7000215: Invalid client id or client secret provided. `postern principal reset` makes a new secret.",
 			http.StatusUnauthorized}
 	}
 	audience, ok := audienceOf(form)
 	if !ok {
 		return nil, &failure{"invalid_scope", "The scope must be RESOURCE/.default, with the https address of what the token is for.", http.StatusBadRequest}
 	}
-	raw, claims, err := s.issuer.Issue(token.Identity{PrincipalID: principal.ObjectID}, audience, s.now())
+	raw, claims, err := s.issuer().Issue(token.Identity{PrincipalID: principal.ObjectID}, audience, s.now())
 	if err != nil {
 		return nil, &failure{"server_error", err.Error(), http.StatusInternalServerError}
 	}

@@ -13,6 +13,7 @@
 //	status/applied/NODE      which revision of its plan a node has applied
 //	operations/ID            an Operation, while somebody may ask for its end
 //	secrets/NAME             a secret
+//	documents/KIND/NAME      what no plan depends on: roles and their assignments
 //
 // A revision is always etcd's own. The revision of a cloud is that of the last write of head: transactions that
 // change a cloud compare it, so that writers never overtake each other.

@@ -64,7 +64,10 @@ func (s *Store) followOnce(ctx context.Context, key string, prefix bool, read fu
 
 // Watch tells the cloud's revision, now and after every change, until the context ends; then the channel is closed. A
 // reader that is slow misses revisions in between, never the last.
-func (s *Store) Watch(ctx context.Context) <-chan int64 {
+func (s *Store) Watch(ctx context.Context) <-chan int64 { return s.watchKey(ctx, headKey) }
+
+// watchKey tells the revision of one key; 0 while it is not there.
+func (s *Store) watchKey(ctx context.Context, key string) <-chan int64 {
 	out := make(chan int64, 1)
 	go func() {
 		defer close(out)
@@ -75,8 +78,8 @@ func (s *Store) Watch(ctx context.Context) <-chan int64 {
 				offer(out, head)
 			}
 		}
-		s.follow(ctx, headKey, false, func(ctx context.Context) (int64, error) {
-			answer, err := s.client.Get(ctx, headKey, clientv3.WithKeysOnly())
+		s.follow(ctx, key, false, func(ctx context.Context) (int64, error) {
+			answer, err := s.client.Get(ctx, key, clientv3.WithKeysOnly())
 			if err != nil {
 				return 0, err
 			}

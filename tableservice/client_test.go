@@ -40,7 +40,7 @@ type cloud struct {
 
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
-	keys, err := token.NewKeySet()
+	keys, err := token.NewKeySet(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +331,7 @@ func (i identity) GetToken(context.Context, policy.TokenRequestOptions) (azcore.
 func TestOfficialClientToken(t *testing.T) {
 	ctx := context.Background()
 	c := newCloud(t)
-	other, err := token.NewKeySet()
+	other, err := token.NewKeySet(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

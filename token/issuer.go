@@ -30,6 +30,9 @@ type Claims struct {
 	Expiry     int64  `json:"exp"`
 }
 
+// ManagedIssuer is the URL of the issuer of managed identities' tokens; its documents are served to VMs under it.
+const ManagedIssuer = "http://169.254.169.254"
+
 // Issuer signs tokens for one tenant.
 type Issuer struct {
 	URL    string // of the issuer, without a final slash: "http://169.254.169.254"

@@ -10,7 +10,10 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -19,14 +22,25 @@ import (
 const keyBits = 2048
 
 // KeySet is the issuer's keys. Current signs. Next is published before it signs, so that a service that keeps the
-// published keys for a while never meets an unknown one. Previous is published as long as its tokens live.
+// published keys for a while never meets an unknown one. Retired keys are published as long as tokens of theirs live.
 // A KeySet is immutable; Rotate makes a new one.
 type KeySet struct {
-	current, next, previous *rsa.PrivateKey // previous is nil before the first rotation
+	current, next *rsa.PrivateKey
+	since         time.Time // when current began to sign
+	retired       []retired // oldest first
 }
 
+// retired is a key that no longer signs.
+type retired struct {
+	key   *rsa.PrivateKey
+	until time.Time // when the last of its tokens has expired
+}
+
+// maxRetired bounds the published keys.
+const maxRetired = 32
+
 // NewKeySet makes a set with fresh keys.
-func NewKeySet() (KeySet, error) {
+func NewKeySet(now time.Time) (KeySet, error) {
 	current, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {
 		return KeySet{}, fmt.Errorf("make a token key: %w", err)
@@ -35,47 +49,66 @@ func NewKeySet() (KeySet, error) {
 	if err != nil {
 		return KeySet{}, fmt.Errorf("make a token key: %w", err)
 	}
-	return KeySet{current: current, next: next}, nil
+	return KeySet{current: current, next: next, since: now}, nil
 }
 
-// Rotate gives the set after one step: Next signs, Current becomes Previous, and a fresh key becomes Next. Tokens of the
-// old Previous no longer verify, so two rotations must stand further apart than a token's lifetime.
-func (k KeySet) Rotate() (KeySet, error) {
+// Since is when the key that signs now began to.
+func (k KeySet) Since() time.Time { return k.since }
+
+// Rotate gives the set after one step: Next signs, Current retires, and a fresh key becomes Next. Tokens of retired keys
+// verify until they expire, so rotations may follow each other as closely as one likes, up to 32 within a token's life.
+func (k KeySet) Rotate(now time.Time) (KeySet, error) {
 	if k.current == nil || k.next == nil {
 		return KeySet{}, fmt.Errorf("rotate token keys: the set is empty; make one with NewKeySet")
 	}
-	fresh, err := rsa.GenerateKey(rand.Reader, keyBits)
-	if err != nil {
+	rotated := KeySet{current: k.next, since: now}
+	for _, old := range k.retired {
+		if now.Before(old.until) {
+			rotated.retired = append(rotated.retired, old)
+		}
+	}
+	if len(rotated.retired) >= maxRetired {
+		return KeySet{}, fmt.Errorf("rotate token keys: %d retired keys have tokens that live: rotate again after %s",
+			len(rotated.retired), rotated.retired[0].until.UTC().Format(time.RFC3339))
+	}
+	rotated.retired = append(rotated.retired, retired{k.current, now.Add(Lifetime + Leeway)})
+	var err error
+	if rotated.next, err = rsa.GenerateKey(rand.Reader, keyBits); err != nil {
 		return KeySet{}, fmt.Errorf("rotate token keys: %w", err)
 	}
-	return KeySet{current: k.next, next: fresh, previous: k.current}, nil
+	return rotated, nil
 }
 
 // storedKeys is the form in the store: PKCS #8 in DER, base64 in JSON.
 type storedKeys struct {
-	Current  []byte `json:"current"`
-	Next     []byte `json:"next"`
-	Previous []byte `json:"previous,omitempty"`
+	Current []byte       `json:"current"`
+	Since   time.Time    `json:"since,omitzero"`
+	Next    []byte       `json:"next"`
+	Retired []retiredKey `json:"retired,omitempty"`
 }
 
-// MarshalBinary writes the private keys for the store: JSON with one PKCS #8 key (RFC 5208) a member.
+type retiredKey struct {
+	Key   []byte    `json:"key"`
+	Until time.Time `json:"until"`
+}
+
+// MarshalBinary writes the private keys for the store: JSON with PKCS #8 keys (RFC 5208).
 func (k KeySet) MarshalBinary() ([]byte, error) {
-	var stored storedKeys
-	for _, one := range []struct {
-		key *rsa.PrivateKey
-		der *[]byte
-	}{{k.current, &stored.Current}, {k.next, &stored.Next}, {k.previous, &stored.Previous}} {
-		if one.key == nil {
-			continue
-		}
-		der, err := x509.MarshalPKCS8PrivateKey(one.key)
-		if err != nil {
-			return nil, fmt.Errorf("write token keys: %w", err)
-		}
-		*one.der = der
-	}
-	if stored.Current == nil || stored.Next == nil {
+	if k.current == nil || k.next == nil {
 		return nil, fmt.Errorf("write token keys: the set is empty; make one with NewKeySet")
+	}
+	var errs []error
+	write := func(key *rsa.PrivateKey) []byte {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		errs = append(errs, err)
+		return der
+	}
+	stored := storedKeys{Current: write(k.current), Since: k.since, Next: write(k.next)}
+	for _, old := range k.retired {
+		stored.Retired = append(stored.Retired, retiredKey{write(old.key), old.until})
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("write token keys: %w", err)
 	}
 	return json.Marshal(stored)
 }
@@ -86,36 +119,50 @@ func (k *KeySet) UnmarshalBinary(data []byte) error {
 	if err := json.Unmarshal(data, &stored); err != nil {
 		return fmt.Errorf("read token keys: %w", err)
 	}
-	var read KeySet
-	for _, one := range []struct {
-		name string
-		der  []byte
-		key  **rsa.PrivateKey
-	}{{"current", stored.Current, &read.current}, {"next", stored.Next, &read.next}, {"previous", stored.Previous, &read.previous}} {
-		if len(one.der) == 0 {
-			if one.name == "previous" {
-				continue
-			}
-			return fmt.Errorf("read token keys: the %s key is missing", one.name)
-		}
-		parsed, err := x509.ParsePKCS8PrivateKey(one.der)
+	current, err := readKey("current", stored.Current)
+	if err != nil {
+		return err
+	}
+	next, err := readKey("next", stored.Next)
+	if err != nil {
+		return err
+	}
+	read := KeySet{current: current, next: next, since: stored.Since}
+	for _, old := range stored.Retired {
+		key, err := readKey("retired", old.Key)
 		if err != nil {
-			return fmt.Errorf("read token keys: %s key: %w", one.name, err)
+			return err
 		}
-		key, ok := parsed.(*rsa.PrivateKey)
-		if !ok {
-			return fmt.Errorf("read token keys: %s key: is %T, want RSA", one.name, parsed)
-		}
-		*one.key = key
+		read.retired = append(read.retired, retired{key, old.Until})
 	}
 	*k = read
 	return nil
 }
 
-// Public is the published part (RFC 7517), Current first: what the discovery document's jwks_uri answers.
+func readKey(name string, der []byte) (*rsa.PrivateKey, error) {
+	if len(der) == 0 {
+		return nil, fmt.Errorf("read token keys: the %s key is missing", name)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, fmt.Errorf("read token keys: %s key: %w", name, err)
+	}
+	key, ok := parsed.(*rsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("read token keys: %s key: is %T, want RSA", name, parsed)
+	}
+	return key, nil
+}
+
+// Public is the published part (RFC 7517), Current first: what the discovery document's jwks_uri answers. A retired key is
+// in it until the first rotation after its last token has expired.
 func (k KeySet) Public() jose.JSONWebKeySet {
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
-	for _, key := range []*rsa.PrivateKey{k.current, k.next, k.previous} {
+	keys := []*rsa.PrivateKey{k.current, k.next}
+	for _, old := range slices.Backward(k.retired) {
+		keys = append(keys, old.key)
+	}
+	for _, key := range keys {
 		if key != nil {
 			set.Keys = append(set.Keys, jose.JSONWebKey{
 				Key: &key.PublicKey, KeyID: keyID(&key.PublicKey), Algorithm: string(jose.RS256), Use: "sig"})

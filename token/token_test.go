@@ -30,7 +30,7 @@ var (
 
 func newIssuer(t *testing.T) Issuer {
 	t.Helper()
-	keys, err := NewKeySet()
+	keys, err := NewKeySet(noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestRotation(t *testing.T) {
 	issuer := newIssuer(t)
 	published := issuer.Verifier() // what a service keeps from before the rotation
 	old := issue(t, issuer)
-	rotated, err := issuer.Keys.Rotate()
+	rotated, err := issuer.Keys.Rotate(noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,11 +176,40 @@ func TestRotation(t *testing.T) {
 	if _, err := issuer.Verifier().Verify(old, []string{storage}, noon); err != nil {
 		t.Errorf("a token of before no longer verifies: %v", err)
 	}
-	if issuer.Keys, err = issuer.Keys.Rotate(); err != nil {
+	// However many rotations follow, a token is good as long as it says.
+	for range 3 {
+		if issuer.Keys, err = issuer.Keys.Rotate(noon.Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	late := noon.Add(Lifetime)
+	if _, err := issuer.Verifier().Verify(old, []string{storage}, late); err != nil {
+		t.Errorf("a token of four rotations ago: %v", err)
+	}
+	if n := len(issuer.Keys.Public().Keys); n != 6 {
+		t.Errorf("%d keys are published, want 2 and 4 retired ones", n)
+	}
+	if issuer.Keys, err = issuer.Keys.Rotate(late.Add(2 * Leeway)); err != nil {
 		t.Fatal(err)
 	}
+	if n := len(issuer.Keys.Public().Keys); n != 3 {
+		t.Errorf("%d keys are published a day later, want 2 and the one that has just retired", n)
+	}
 	if _, err := issuer.Verifier().Verify(old, []string{storage}, noon); err == nil {
-		t.Error("a token verifies two rotations after")
+		t.Error("a token verifies after its key has gone")
+	}
+}
+
+func TestRotationsAreBounded(t *testing.T) {
+	keys := newIssuer(t).Keys
+	for range maxRetired {
+		keys.retired = append(keys.retired, retired{keys.current, noon.Add(Lifetime)})
+	}
+	if _, err := keys.Rotate(noon); err == nil {
+		t.Error("one more retired key")
+	}
+	if rotated, err := keys.Rotate(noon.Add(Lifetime)); err != nil || len(rotated.retired) != 1 {
+		t.Errorf("after they have expired: %d, %v", len(rotated.retired), err)
 	}
 }
 
@@ -224,7 +253,7 @@ func TestIssueRefuses(t *testing.T) {
 }
 
 func FuzzVerify(f *testing.F) {
-	keys, err := NewKeySet()
+	keys, err := NewKeySet(noon)
 	if err != nil {
 		f.Fatal(err)
 	}

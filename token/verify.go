@@ -63,6 +63,15 @@ func (v Verifier) Verify(raw string, audiences []string, now time.Time) (Claims,
 	return claims, nil
 }
 
+// Knows tells whether a token names a key of the issuer's, to choose among issuers. Whether it is good Verify says.
+func (v Verifier) Knows(raw string) bool {
+	if len(raw) > maxTokenLen {
+		return false
+	}
+	parsed, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256})
+	return err == nil && len(parsed.Headers) == 1 && len(v.Keys.Key(parsed.Headers[0].KeyID)) > 0
+}
+
 func audienceIn(audience string, audiences []string) bool {
 	if audience == "" {
 		return false

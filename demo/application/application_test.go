@@ -77,7 +77,7 @@ func (c endpointConn) RemoteAddr() net.Addr {
 func newNetwork(t *testing.T) *network {
 	t.Helper()
 	n := &network{t: t}
-	keys, err := token.NewKeySet()
+	keys, err := token.NewKeySet(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,132 @@
+package authorization
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// joinViaServiceEndpoint is the right to name a subnet in the network rules of a service (FW-14).
+const joinViaServiceEndpoint = "Microsoft.Network/virtualNetworks/subnets/joinViaServiceEndpoint/action"
+
+// Link is what a body refers to, and the right that the reference takes on it.
+type Link struct{ Action, Scope string }
+
+// link is a place in a type's body. The path's members are joined by dots; [] goes through a list.
+type link struct{ path, action string }
+
+const (
+	joinSubnet    = "Microsoft.Network/virtualNetworks/subnets/join/action"
+	joinGroup     = "Microsoft.Network/networkSecurityGroups/join/action"
+	joinTable     = "Microsoft.Network/routeTables/join/action"
+	joinNat       = "Microsoft.Network/natGateways/join/action"
+	joinPolicy    = "Microsoft.Network/serviceEndpointPolicies/join/action"
+	joinAddress   = "Microsoft.Network/publicIPAddresses/join/action"
+	joinPrefix    = "Microsoft.Network/publicIPPrefixes/join/action"
+	joinInterface = "Microsoft.Network/networkInterfaces/join/action"
+	joinASGByNIC  = "Microsoft.Network/applicationSecurityGroups/joinIpConfiguration/action"
+	joinASGByRule = "Microsoft.Network/applicationSecurityGroups/joinNetworkSecurityRule/action"
+	peerNetwork   = "Microsoft.Network/virtualNetworks/peer/action"
+	joinNetwork   = "Microsoft.Network/virtualNetworks/join/action"
+)
+
+// subnetLinks are those of a subnet's properties.
+var subnetLinks = []link{{"networkSecurityGroup.id", joinGroup}, {"routeTable.id", joinTable}, {"natGateway.id", joinNat}, {"serviceEndpointPolicies[].id", joinPolicy}}
+
+var ruleLinks = []link{{"sourceApplicationSecurityGroups[].id", joinASGByRule}, {"destinationApplicationSecurityGroups[].id", joinASGByRule}}
+
+// links are the references that take a right, by type in lower case: Azure's linked access checks, as far as its documents
+// tell of them. Types that come with other services are here already.
+var links = map[string][]link{
+	"microsoft.network/virtualnetworks": append(within("properties.subnets[].properties.", subnetLinks),
+		link{"properties.virtualNetworkPeerings[].properties.remoteVirtualNetwork.id", peerNetwork}),
+	"microsoft.network/virtualnetworks/subnets":                within("properties.", subnetLinks),
+	"microsoft.network/virtualnetworks/virtualnetworkpeerings": {{"properties.remoteVirtualNetwork.id", peerNetwork}},
+	"microsoft.network/networksecuritygroups":                  within("properties.securityRules[].properties.", ruleLinks),
+	"microsoft.network/networksecuritygroups/securityrules":    within("properties.", ruleLinks),
+	"microsoft.network/natgateways":                            {{"properties.publicIpAddresses[].id", joinAddress}, {"properties.publicIpPrefixes[].id", joinPrefix}},
+	"microsoft.network/publicipaddresses":                      {{"properties.natGateway.id", joinNat}, {"properties.publicIPPrefix.id", joinPrefix}},
+	"microsoft.network/privateendpoints":                       {{"properties.subnet.id", joinSubnet}},
+	"microsoft.network/privatelinkservices":                    {{"properties.ipConfigurations[].properties.subnet.id", joinSubnet}},
+	"microsoft.network/privatednszones/virtualnetworklinks":    {{"properties.virtualNetwork.id", joinNetwork}},
+	"microsoft.network/networkinterfaces": {{"properties.networkSecurityGroup.id", joinGroup},
+		{"properties.ipConfigurations[].properties.subnet.id", joinSubnet},
+		{"properties.ipConfigurations[].properties.publicIPAddress.id", joinAddress},
+		{"properties.ipConfigurations[].properties.applicationSecurityGroups[].id", joinASGByNIC}},
+	"microsoft.compute/virtualmachines":                     {{"properties.networkProfile.networkInterfaces[].id", joinInterface}},
+	"microsoft.storage/storageaccounts":                     {{"properties.networkAcls.virtualNetworkRules[].id", joinViaServiceEndpoint}},
+	"microsoft.keyvault/vaults":                             {{"properties.networkAcls.virtualNetworkRules[].id", joinViaServiceEndpoint}},
+	"microsoft.cognitiveservices/accounts":                  {{"properties.networkAcls.virtualNetworkRules[].id", joinViaServiceEndpoint}},
+	"microsoft.containerregistry/registries":                {{"properties.networkRuleSet.virtualNetworkRules[].id", joinViaServiceEndpoint}},
+	"microsoft.documentdb/databaseaccounts":                 {{"properties.virtualNetworkRules[].id", joinViaServiceEndpoint}},
+	"microsoft.sql/servers/virtualnetworkrules":             {{"properties.virtualNetworkSubnetId", joinViaServiceEndpoint}},
+	"microsoft.dbforpostgresql/servers/virtualnetworkrules": {{"properties.virtualNetworkSubnetId", joinViaServiceEndpoint}},
+	"microsoft.dbformysql/servers/virtualnetworkrules":      {{"properties.virtualNetworkSubnetId", joinViaServiceEndpoint}},
+	"microsoft.dbformariadb/servers/virtualnetworkrules":    {{"properties.virtualNetworkSubnetId", joinViaServiceEndpoint}},
+	"microsoft.eventhub/namespaces/networkrulesets":         {{"properties.virtualNetworkRules[].subnet.id", joinViaServiceEndpoint}},
+	"microsoft.servicebus/namespaces/networkrulesets":       {{"properties.virtualNetworkRules[].subnet.id", joinViaServiceEndpoint}},
+	"microsoft.datalakestore/accounts/virtualnetworkrules":  {{"properties.subnetId", joinViaServiceEndpoint}},
+	"microsoft.datalakestore/accounts":                      {{"properties.virtualNetworkRules[].properties.subnetId", joinViaServiceEndpoint}},
+	"microsoft.web/sites":                                   {{"properties.siteConfig.ipSecurityRestrictions[].vnetSubnetResourceId", joinViaServiceEndpoint}},
+	"microsoft.web/sites/config":                            {{"properties.ipSecurityRestrictions[].vnetSubnetResourceId", joinViaServiceEndpoint}},
+}
+
+func within(prefix string, list []link) []link {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].path = prefix + list[i].path
+	}
+	return list
+}
+
+// Links are what a body of a type refers to and needs rights on, each once, in the table's order. Members are found whatever
+// their case, all of those that differ by case alone, so that no spelling gets past the check. What is not JSON has none.
+func Links(typ string, body []byte) []Link {
+	places := links[strings.ToLower(typ)]
+	if len(places) == 0 {
+		return nil
+	}
+	var value any
+	if json.Unmarshal(body, &value) != nil {
+		return nil // it is refused by whoever reads it
+	}
+	var found []Link
+	for _, place := range places {
+		collect(value, strings.Split(place.path, "."), func(id string) {
+			one := Link{place.action, strings.TrimRight(id, "/")}
+			if one.Scope != "" && !slices.ContainsFunc(found, func(l Link) bool { return l.Action == one.Action && strings.EqualFold(l.Scope, one.Scope) }) {
+				found = append(found, one)
+			}
+		})
+	}
+	return found
+}
+
+// collect hands over every text at a path.
+func collect(value any, path []string, found func(string)) {
+	if len(path) == 0 {
+		if text, ok := value.(string); ok {
+			found(text)
+		}
+		return
+	}
+	object, ok := value.(map[string]any)
+	if !ok {
+		return
+	}
+	name, list := strings.CutSuffix(path[0], "[]")
+	for _, member := range slices.Sorted(maps.Keys(object)) {
+		if !strings.EqualFold(member, name) {
+			continue
+		}
+		if !list {
+			collect(object[member], path[1:], found)
+			continue
+		}
+		elements, _ := object[member].([]any)
+		for _, element := range elements {
+			collect(element, path[1:], found)
+		}
+	}
+}
