@@ -55,6 +55,7 @@ func init() {
 	maps.Copy(special, accessRoutes())
 	maps.Copy(special, machineRoutes())
 	maps.Copy(special, watcherRoutes())
+	maps.Copy(special, imageRoutes())
 	items = methods{"GET": {"", getResource}, "HEAD": {"", headResource}, "PUT": {"", putResource}, "PATCH": {"", patchResource}, "DELETE": {"", deleteResource}}
 	collections = methods{"GET": {"", listCollection}}
 }
