@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	azarm "github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/compute/armcompute/v7"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/network/armnetwork/v11"
@@ -124,4 +125,20 @@ func TestSDKRegenerateKey(t *testing.T) {
 	}
 	_, err := accounts.RegenerateKey(c.ctx, "demo", "keyed", armstorage.AccountRegenerateKeyParameters{KeyName: to.Ptr("kerb1")}, nil)
 	refused(t, err, http.StatusBadRequest, "InvalidRequestContent")
+}
+
+// TestSDKImages covers what az vm create asks about the image that it was given.
+func TestSDKImages(t *testing.T) {
+	c := startSDK(t)
+	images := must[*armcompute.VirtualMachineImagesClient](t)(armcompute.NewVirtualMachineImagesClient(c.door.Subscription, c.credential(t, c.door.Tenant, c.door.Secret),
+		&azarm.ClientOptions{ClientOptions: c.options()}))
+	versions := must[armcompute.VirtualMachineImagesClientListResponse](t)(images.List(c.ctx, "westeurope", "Canonical", "server", "22", nil))
+	if len(versions.VirtualMachineImageResourceArray) != 1 {
+		t.Fatalf("%d versions", len(versions.VirtualMachineImageResourceArray))
+	}
+	version := *versions.VirtualMachineImageResourceArray[0].Name
+	image := must[armcompute.VirtualMachineImagesClientGetResponse](t)(images.Get(c.ctx, "westeurope", "Canonical", "server", "22", version, nil))
+	if *image.Name != version || image.Properties.Plan != nil || *image.Properties.OSDiskImage.OperatingSystem != armcompute.OperatingSystemTypesLinux {
+		t.Errorf("image %+v", image)
+	}
 }
