@@ -33,7 +33,7 @@ type cloud struct {
 	ctx   context.Context
 }
 
-var options = resource.Options{FrontAddresses: func(model.Location) []netip.Prefix {
+var options = resource.Options{FrontAddresses: func(string, model.Location) []netip.Prefix {
 	return []netip.Prefix{netip.MustParsePrefix("20.60.26.0/24")}
 }}
 

@@ -9,22 +9,27 @@ import (
 )
 
 // SetPower starts or stops a VM: state is one of resource's power states.
-func (a *API) SetPower(ctx context.Context, id resource.ID, state string) (*Operation, error) {
+func (a *API) SetPower(ctx context.Context, id resource.ID, state string) (Outcome, error) {
 	return a.alter(ctx, id, func(change *resource.Change) error { return change.SetPower(id, state) })
 }
 
-// RegenerateKey makes one of a storage account's two keys anew: number 0 or 1. Once it is enforced gateways take the former
-// one no longer.
-func (a *API) RegenerateKey(ctx context.Context, id resource.ID, number int) (*Operation, error) {
+// RegenerateKey makes one of a storage account's two keys anew: number 0 or 1. When it is enforced, the gateways take the
+// former one no longer.
+func (a *API) RegenerateKey(ctx context.Context, id resource.ID, number int) (Outcome, error) {
 	return a.alter(ctx, id, func(change *resource.Change) error { return change.RegenerateKey(id, number) })
 }
 
-// alter makes a change of what was allotted to a resource. The operation is as in an Outcome.
-func (a *API) alter(ctx context.Context, id resource.ID, build func(*resource.Change) error) (*Operation, error) {
-	_, operation, err := a.write(ctx, writing{method: http.MethodPost, id: id}, func(_ *resource.Cloud, change *resource.Change) error {
-		return build(change)
+// alter makes a change of what was allotted to a resource.
+func (a *API) alter(ctx context.Context, id resource.ID, make func(*resource.Change) error) (Outcome, error) {
+	cloud, operation, err := a.write(ctx, writing{method: http.MethodPost, id: id}, func(_ *resource.Cloud, change *resource.Change) error {
+		return make(change)
 	})
-	return operation, err
+	if err != nil {
+		return Outcome{}, err
+	}
+	made := Outcome{Operation: operation}
+	made.Body, err = cloud.Render(id, a.state(id))
+	return made, err
 }
 
 // InstanceView is how a VM is doing: its provisioning state and its power state.

@@ -18,7 +18,7 @@ func TestSampleCompiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	tags := servicetag.BuiltIn()
-	front := func(region model.Location) []netip.Prefix {
+	front := func(_ string, region model.Location) []netip.Prefix {
 		tag, ok := tags.Regional("Storage", region)
 		if !ok {
 			return nil
@@ -43,10 +43,10 @@ func TestSampleCompiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(plans) != 4 || len(plans["host-b"].Host.NICs) != 1 || len(plans["gateway-we"].Gateway.Accounts) != 1 || len(plans["edge-we"].Edge.NICs) != 2 {
+	if len(plans) != 4 || len(plans["host-b"].Host.NICs) != 1 || len(plans["gateway-we"].Gateway.Instances) != 1 || len(plans["edge-we"].Edge.NICs) != 2 {
 		t.Errorf("plans: %+v", plans)
 	}
-	address := outcome.After.Snapshot().StorageAccounts[0].Address
+	address := outcome.After.Snapshot().Instances[0].Address
 	if region, ok := tags.RegionOf("Storage", address); !ok || region != "westeurope" {
 		t.Errorf("the account's address %s is in region %s", address, region)
 	}

@@ -1,168 +1,40 @@
 package arm_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
+
+	"postern/arm/aztest"
 )
 
-// azVariable names a folder with a Debian 13 and its azure-cli: see docs/azure-clients.md.
-const azVariable = "POSTERN_AZ"
-
-// TestAz runs az as its users do, from the script testdata/az.txt. A line of it is a command; the lines below it, indented,
-// say what is true of the JSON that it prints (PATH = VALUE, or PATH missing) or of its failure (exit CODE, error TEXT).
+// TestAz runs az as its users do, from the scripts testdata/az*.txt (package aztest tells their form). Each has a cloud of its
+// own, that az knows and is signed in to; $URL, $CLIENT, $SECRET, $TENANT and $SUBSCRIPTION stand for that cloud's.
 func TestAz(t *testing.T) {
-	root := os.Getenv(azVariable)
-	switch {
-	case root == "":
-		t.Skipf("no az: set %s to a folder with a Debian 13 and its azure-cli", azVariable)
-	case os.Getuid() != 0:
-		t.Skipf("chroot into %s takes root", root)
-	}
-	f := start(t)
-	home, err := os.MkdirTemp(filepath.Join(root, "tmp"), "pt-arm-")
+	scripts, err := filepath.Glob(filepath.Join("testdata", "az*.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(home) })
-	if err := os.WriteFile(filepath.Join(home, "ca.pem"), f.ca, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	script, err := os.ReadFile(filepath.Join("testdata", "az.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	inside := "/tmp/" + filepath.Base(home)
-	run := func(args []string) (stdout []byte, stderr string, code int) {
-		command := exec.CommandContext(f.ctx, "chroot", append([]string{root, "/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + inside,
-			"AZURE_CONFIG_DIR=" + inside + "/az", "REQUESTS_CA_BUNDLE=" + inside + "/ca.pem", "AZURE_CORE_COLLECT_TELEMETRY=0",
-			"AZURE_CORE_ERROR_RECOMMENDATION=off", "PYTHONWARNINGS=ignore", "az"}, args...)...)
-		var out, errs bytes.Buffer
-		command.Stdout, command.Stderr = &out, &errs
-		err := command.Run()
-		var exit *exec.ExitError
-		if err != nil && !errors.As(err, &exit) {
-			t.Fatal(err)
-		}
-		return out.Bytes(), errs.String(), command.ProcessState.ExitCode()
-	}
-	variables := strings.NewReplacer("$URL", f.door.URL, "$CLIENT", f.door.ClientID, "$SECRET", f.door.Secret, "$TENANT", f.door.Tenant,
-		"$SUBSCRIPTION", f.door.Subscription)
-	commands := 0
-	for _, step := range parseSteps(variables.Replace(string(script))) {
-		commands++
-		args := strings.Fields(step.command)
-		if !strings.Contains(step.command, "-o tsv") {
-			args = append(args, "-o", "json")
-		}
-		stdout, stderr, code := run(args)
-		step.check(t, stdout, stderr, code)
-		if t.Failed() && commands < 5 {
-			t.Fatalf("az cannot sign in: %s", stderr)
-		}
-	}
-	if commands < 60 {
-		t.Errorf("only %d commands in the script", commands)
-	}
-	t.Logf("%d commands of az", commands)
-}
-
-// step is a command and what must be true of it.
-type step struct {
-	line    int
-	command string
-	wants   []string
-}
-
-func parseSteps(script string) (steps []step) {
-	for i, line := range strings.Split(script, "\n") {
-		switch text := strings.TrimSpace(line); {
-		case text == "" || strings.HasPrefix(text, "#"):
-		case line != strings.TrimLeft(line, " "):
-			steps[len(steps)-1].wants = append(steps[len(steps)-1].wants, text)
-		default:
-			steps = append(steps, step{line: i + 1, command: text})
-		}
-	}
-	return steps
-}
-
-func (s step) check(t *testing.T, stdout []byte, stderr string, code int) {
-	t.Helper()
-	fail := func(format string, args ...any) {
-		t.Helper()
-		t.Errorf("az.txt:%d: az %s: %s", s.line, s.command, fmt.Sprintf(format, args...))
-	}
-	want := 0
-	var answer any
-	parsed := json.Unmarshal(stdout, &answer) == nil
-	for _, line := range s.wants {
-		if text, ok := strings.CutPrefix(line, "exit "); ok {
-			want, _ = strconv.Atoi(text)
-			continue
-		}
-		if text, ok := strings.CutPrefix(line, "error "); ok {
-			if !strings.Contains(stderr, text) {
-				fail("the error %q has no %q", stderr, text)
+	for _, script := range scripts {
+		name := filepath.Base(script)
+		t.Run(strings.TrimSuffix(name, ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(script)
+			if err != nil {
+				t.Fatal(err)
 			}
-			continue
-		}
-		if text, ok := strings.CutPrefix(line, "prints "); ok {
-			if strings.TrimSpace(string(stdout)) != text {
-				fail("it printed %q, want %q", stdout, text)
+			f := start(t)
+			az := aztest.New(t, f.ca)
+			az.SignIn(f.ctx, f.door.Door, f.door.Secret)
+			variables := strings.NewReplacer("$URL", f.door.URL, "$CLIENT", f.door.ClientID, "$SECRET", f.door.Secret, "$TENANT", f.door.Tenant,
+				"$SUBSCRIPTION", f.door.Subscription)
+			steps := aztest.Parse(variables.Replace(string(text)))
+			for _, step := range steps {
+				for _, problem := range az.Do(f.ctx, step) {
+					t.Errorf("%s:%d: az %s: %s", name, step.Line, step.Command, problem)
+				}
 			}
-			continue
-		}
-		if path, ok := strings.CutSuffix(line, " missing"); ok {
-			if _, found := at(answer, path); found {
-				fail("%s is there", path)
-			}
-			continue
-		}
-		path, value, _ := strings.Cut(line, " = ")
-		have, found := at(answer, path)
-		if text := fmt.Sprint(have); !found || !parsed || text != value {
-			fail("%s is %q, want %q; all: %s %s", path, text, value, stdout, stderr)
-		}
+			t.Logf("%d commands of az", len(steps))
+		})
 	}
-	if code != want {
-		fail("exit code %d, want %d: %s", code, want, stderr)
-	}
-}
-
-var pathStep = regexp.MustCompile(`[^.\[\]]+|\[\d+\]|\[#\]`)
-
-// at follows a path such as "subnets[0].name" into a JSON value; [#] is a list's length, "." the value itself.
-func at(value any, path string) (any, bool) {
-	for _, part := range pathStep.FindAllString(path, -1) {
-		switch here := value.(type) {
-		case map[string]any:
-			inner, ok := here[part]
-			if !ok || inner == nil {
-				return nil, false
-			}
-			value = inner
-		case []any:
-			if part == "[#]" {
-				value = len(here)
-				continue
-			}
-			n, err := strconv.Atoi(strings.Trim(part, "[]"))
-			if err != nil || n >= len(here) {
-				return nil, false
-			}
-			value = here[n]
-		default:
-			return nil, false
-		}
-	}
-	return value, true
 }

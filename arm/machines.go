@@ -80,16 +80,18 @@ func power(states ...string) func(*request) (int, any, error) {
 		if err != nil {
 			return 0, nil, err
 		}
-		var operation *api.Operation
+		var last *api.Operation
 		for _, state := range states {
-			if err := r.door.API.Await(r.Context(), operation); err != nil {
+			if err := r.door.API.Await(r.Context(), last); err != nil {
 				return 0, nil, err
 			}
-			if operation, err = r.door.API.SetPower(r.Context(), id, state); err != nil {
+			made, err := r.door.API.SetPower(r.Context(), id, state)
+			if err != nil {
 				return 0, nil, r.missing(err)
 			}
+			last = made.Operation
 		}
-		return r.accepted(operation, http.StatusOK), nil, nil
+		return r.accepted(last, http.StatusOK), nil, nil
 	}
 }
 
@@ -114,11 +116,11 @@ func regenerateKey(r *request) (int, any, error) {
 		return 0, nil, &resource.Error{Code: resource.CodeInvalidRequestContent, Status: http.StatusBadRequest, Target: "keyName",
 			Message: fmt.Sprintf("The keyName '%.40s' is none of the account's: use key1 or key2.", wanted.Name)}
 	}
-	operation, err := r.door.API.RegenerateKey(r.Context(), id, number)
+	made, err := r.door.API.RegenerateKey(r.Context(), id, number)
 	if err != nil {
 		return 0, nil, r.missing(err)
 	}
-	if err := r.door.API.Await(r.Context(), operation); err != nil { // clients take the first answer for the last
+	if err := r.door.API.Await(r.Context(), made.Operation); err != nil { // its clients take 200 alone
 		return 0, nil, err
 	}
 	return listKeys(r)

@@ -22,8 +22,12 @@ type endpointService struct {
 
 // listEndpointServices answers the services that subnets of a region can enable.
 func listEndpointServices(r *request) (int, any, error) {
+	snapshot, err := r.snapshot(r.Context())
+	if err != nil {
+		return 0, nil, err
+	}
 	value := []endpointService{}
-	for _, service := range model.Services {
+	for _, service := range snapshot.Services() {
 		value = append(value, endpointService{Name: service.Endpoint, Type: "Microsoft.Network/virtualNetworkEndpointServices",
 			ID: "/subscriptions/" + r.at.subscription + "/providers/Microsoft.Network/virtualNetworkEndpointServices/" + service.Endpoint})
 	}

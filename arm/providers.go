@@ -7,6 +7,7 @@ import (
 
 	"postern/model"
 	"postern/resource"
+	"postern/service/all"
 )
 
 // provider is a namespace of types.
@@ -44,16 +45,20 @@ func providerNamed(namespace string) (provider, bool) {
 // The versions that are told to clients that ask which there are, newest first: those that Azure's clients send.
 var (
 	networkVersions  = []string{"2025-09-01", "2025-05-01", "2025-03-01", "2024-10-01", "2024-07-01", "2024-05-01", "2024-01-01", "2023-11-01", "2023-09-01", "2022-01-01", "2021-08-01"}
-	storageVersions  = []string{"2025-08-01", "2025-06-01", "2024-01-01", "2023-05-01", "2023-01-01", "2022-09-01"}
 	resourceVersions = []string{"2024-11-01", "2024-07-01", "2022-09-01", "2021-04-01", "2020-06-01", "2019-11-01"}
 )
 
 func versionsOf(namespace string) []string {
 	switch namespace {
-	case "Microsoft.Storage":
-		return storageVersions
 	case "Microsoft.Resources":
 		return resourceVersions
+	}
+	for _, described := range all.Services() {
+		for _, typ := range described.Types {
+			if provider, _, _ := strings.Cut(typ.Name, "/"); strings.EqualFold(provider, namespace) && len(typ.Versions) > 0 {
+				return typ.Versions
+			}
+		}
 	}
 	return networkVersions
 }

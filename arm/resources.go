@@ -71,7 +71,7 @@ func putResource(r *request) (int, any, error) {
 		return 0, nil, err
 	}
 	status := createdOr200(made.Created)
-	if id.Type() == resource.TypeStorageAccount { // whose clients take 200 and 202 alone
+	if resource.CreatedIsOK(id.Type()) { // its clients take 200 and 202 alone
 		if status = http.StatusOK; made.Operation != nil {
 			status = http.StatusAccepted
 		}

@@ -9,6 +9,7 @@ import (
 
 	"postern/model"
 	"postern/resource"
+	"postern/service/storage"
 )
 
 type accountKeys struct {
@@ -27,11 +28,11 @@ func listKeys(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	at := slices.IndexFunc(snapshot.StorageAccounts, func(account model.StorageAccount) bool { return account.ID.Is(id.Model()) })
+	at := slices.IndexFunc(snapshot.Instances, func(account model.ServiceInstance) bool { return account.ID.Is(id.Model()) })
 	if at < 0 {
 		return 0, nil, r.missing(resource.NotFound(id))
 	}
-	keys := snapshot.StorageAccounts[at].Keys
+	keys := snapshot.Instances[at].Keys
 	return http.StatusOK, accountKeys{[]accountKey{{"key1", keys[0], "FULL"}, {"key2", keys[1], "FULL"}}}, nil
 }
 
@@ -55,16 +56,15 @@ func checkAccountName(r *request) (int, any, error) {
 		return 0, nil, &resource.Error{Code: resource.CodeInvalidRequestContent, Status: http.StatusBadRequest, Target: "type",
 			Message: "The body must have a name and the type " + resource.TypeStorageAccount + "."}
 	}
-	if !resource.ValidAccountName(question.Name) {
-		return http.StatusOK, nameAnswer{Reason: "AccountNameInvalid", Message: fmt.Sprintf("%.80s is not a valid storage account name. Storage account "+
-			"name must be between 3 and 24 characters in length and use numbers and lower-case letters only.", question.Name)}, nil
+	if !storage.ValidName(question.Name) {
+		return http.StatusOK, nameAnswer{Reason: "AccountNameInvalid", Message: storage.InvalidName(fmt.Sprintf("%.80s", question.Name))}, nil
 	}
 	snapshot, err := r.snapshot(r.Context())
 	if err != nil {
 		return 0, nil, err
 	}
-	for i := range snapshot.StorageAccounts {
-		if strings.EqualFold(snapshot.StorageAccounts[i].Name, question.Name) {
+	for i := range snapshot.Instances {
+		if snapshot.Instances[i].Service == storage.Service.Name && strings.EqualFold(snapshot.Instances[i].Name, question.Name) {
 			return http.StatusOK, nameAnswer{Reason: "AlreadyExists", Message: fmt.Sprintf("The storage account named %s is already taken.", question.Name)}, nil
 		}
 	}

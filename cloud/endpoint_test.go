@@ -211,7 +211,7 @@ func (s *stage) lookup(account string) netip.Addr {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	for _, found := range cloud.Snapshot().StorageAccounts {
+	for _, found := range cloud.Snapshot().Instances {
 		if found.Name == account {
 			return found.Address
 		}

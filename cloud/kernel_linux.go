@@ -217,15 +217,15 @@ func (w *kernelWorld) setPublic(snapshot *model.Snapshot) error {
 	return errors.Join(problems...)
 }
 
-// publicAddresses lists, by node, the accounts' addresses of a gateway's region and the NICs' public ones of an edge's.
+// publicAddresses lists, by node, the service instances' addresses of a gateway's region and the NICs' public ones of an edge's.
 func publicAddresses(snapshot *model.Snapshot) map[string][]netip.Addr {
 	out := map[string][]netip.Addr{}
 	for _, wanted := range snapshot.Nodes {
 		switch wanted.Role {
 		case model.RoleGateway:
-			for _, account := range snapshot.StorageAccounts {
-				if account.Location == wanted.Location {
-					out[wanted.Name] = append(out[wanted.Name], account.Address)
+			for i := range snapshot.Instances {
+				if instance := &snapshot.Instances[i]; instance.Location == wanted.Location {
+					out[wanted.Name] = append(out[wanted.Name], instance.Address)
 				}
 			}
 		case model.RoleEdge:

@@ -15,9 +15,10 @@ import (
 // power sets the power state of a VM and waits until it is in force.
 func (s *stage) power(vm, state string) {
 	s.t.Helper()
-	operation, err := s.Control().API.SetPower(s.ctx, idOf(s.t, "Microsoft.Compute/virtualMachines/"+vm), state)
+	api := s.Control().API
+	made, err := api.SetPower(s.ctx, idOf(s.t, "Microsoft.Compute/virtualMachines/"+vm), state)
 	if err == nil {
-		err = s.Control().API.Await(s.ctx, operation)
+		err = api.Await(s.ctx, made.Operation)
 	}
 	if err != nil {
 		s.t.Fatal(err)
@@ -75,9 +76,9 @@ func TestRegenerateKey(t *testing.T) {
 	if err := create(former, "before"); err != nil {
 		t.Fatal(err)
 	}
-	operation, err := s.Control().API.RegenerateKey(s.ctx, idOf(t, "Microsoft.Storage/storageAccounts/"+own), 0)
-	if err != nil || s.Control().API.Await(s.ctx, operation) != nil {
-		t.Fatal(operation, err)
+	made, err := s.Control().API.RegenerateKey(s.ctx, idOf(t, "Microsoft.Storage/storageAccounts/"+own), 0)
+	if err != nil || s.Control().API.Await(s.ctx, made.Operation) != nil {
+		t.Fatal(made.Operation, err)
 	}
 	if err := create(former, "after"); err == nil || !strings.Contains(err.Error(), "AuthenticationFailed") {
 		t.Errorf("the former key: %v", err)

@@ -60,7 +60,7 @@ func (s *stage) byKey(from Machine, account string) *aztables.ServiceClient {
 
 func (s *stage) keyOf(account string) string {
 	s.t.Helper()
-	for _, found := range s.snapshot().StorageAccounts {
+	for _, found := range s.snapshot().Instances {
 		if found.Name == account {
 			return found.Keys[0]
 		}

@@ -111,6 +111,7 @@ type indexed struct {
 	groups   map[string]*model.NetworkSecurityGroup
 	publics  map[string]*model.PublicIPAddress
 	policies map[string]*model.ServiceEndpointPolicy
+	services map[string]model.Service         // that subnets can reach, by endpoint
 	machines map[string]*model.VirtualMachine // by NIC
 	asgs     map[string][]nic
 	nics     []nic // by Number
@@ -124,7 +125,7 @@ type subnet struct {
 	*way // nil before addSubnets
 	vnet *model.VirtualNetwork
 
-	addresses  []netip.Addr // of the accounts that its policies let it reach
+	addresses  []netip.Addr // of the instances that its policies let it reach
 	policyRef  plan.Ref
 	restricted bool
 }
@@ -151,12 +152,16 @@ func index(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) *indexed {
 		groups:   byKey(snapshot.NetworkSecurityGroups, func(g *model.NetworkSecurityGroup) model.ResourceID { return g.ID }),
 		publics:  byKey(snapshot.PublicIPAddresses, func(p *model.PublicIPAddress) model.ResourceID { return p.ID }),
 		policies: byKey(snapshot.ServiceEndpointPolicies, func(p *model.ServiceEndpointPolicy) model.ResourceID { return p.ID }),
+		services: map[string]model.Service{},
 		subnets:  map[string]map[string]*subnet{},
 		ways:     map[wayKey]*way{},
 		machines: map[string]*model.VirtualMachine{},
 		asgs:     map[string][]nic{},
 		locators: make(map[string]model.Locator, len(snapshot.Nodes)),
 		lists:    map[listKey]*ruleList{},
+	}
+	for _, service := range snapshot.Services() {
+		in.services[service.Endpoint] = service
 	}
 	for _, node := range snapshot.Nodes {
 		in.locators[node.Name] = node.Locator

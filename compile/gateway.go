@@ -14,19 +14,26 @@ import (
 func (in *indexed) gateway(node *model.Node) *plan.Gateway {
 	out := &plan.Gateway{
 		ServiceLocator: node.ServiceLocator, PlatformLocator: node.PlatformLocator,
-		StorageSuffix: in.Settings.StorageSuffix, Tenant: in.Settings.Tenant,
-		Addresses: []netip.Addr{}, Accounts: []plan.Account{}, Subnets: []plan.Subnet{}, Machines: []plan.Machine{},
+		Zones: in.Zones, Tenant: in.Settings.Tenant,
+		Addresses: []netip.Addr{}, Instances: []plan.Instance{}, Subnets: []plan.Subnet{}, Machines: []plan.Machine{},
 		Policies: map[plan.Ref][]string{}, Names: map[string]string{}, VirtualNetworks: []plan.VirtualNetwork{},
 	}
-	for _, account := range in.StorageAccounts {
-		out.Names[strings.ToLower(account.Name)] = account.Address.String()
-		if account.Location != node.Location {
+	for i := range in.Instances {
+		instance := &in.Instances[i]
+		if instance.Space != "" {
+			out.Names[plan.NameKey(instance.Space, strings.ToLower(instance.Name))] = instance.Address.String()
+		}
+		for _, host := range instance.Hosts {
+			out.Names[host] = instance.Address.String()
+		}
+		if instance.Location != node.Location {
 			continue
 		}
-		out.Addresses = append(out.Addresses, account.Address)
-		out.Accounts = append(out.Accounts, plan.Account{
-			ID: account.ID, Name: account.Name, Address: account.Address, Backend: account.Backend, Keys: account.Keys,
-			PublicNetworkAccess: account.PublicNetworkAccess, NetworkACLs: account.NetworkACLs,
+		out.Addresses = append(out.Addresses, instance.Address)
+		out.Instances = append(out.Instances, plan.Instance{
+			ID: instance.ID, Service: instance.Service, Space: instance.Space, Endpoint: instance.Endpoint, Name: instance.Name, Hosts: instance.Hosts,
+			Address: instance.Address, Keys: instance.Keys, Rules: instance.Rules, Ports: instance.Ports,
+			Backends: instance.Backends, Delivery: instance.Delivery,
 		})
 	}
 	named := map[*model.VirtualNetwork]bool{}
@@ -55,7 +62,7 @@ func (in *indexed) gateway(node *model.Node) *plan.Gateway {
 		out.Machines = append(out.Machines, machine)
 	}
 	slices.SortFunc(out.Addresses, netip.Addr.Compare)
-	slices.SortFunc(out.Accounts, func(a, b plan.Account) int { return cmp.Compare(a.ID.Key(), b.ID.Key()) })
+	slices.SortFunc(out.Instances, func(a, b plan.Instance) int { return cmp.Compare(a.ID.Key(), b.ID.Key()) })
 	slices.SortFunc(out.VirtualNetworks, func(a, b plan.VirtualNetwork) int { return cmp.Compare(a.ID.Key(), b.ID.Key()) })
 	return out
 }

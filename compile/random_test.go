@@ -151,7 +151,7 @@ func shuffled(snapshot *model.Snapshot, seed int64) *model.Snapshot {
 	out.PublicIPAddresses = mix(random, out.PublicIPAddresses)
 	out.VirtualMachines = mix(random, out.VirtualMachines)
 	out.ServiceEndpointPolicies = mix(random, out.ServiceEndpointPolicies)
-	out.StorageAccounts = mix(random, out.StorageAccounts)
+	out.Instances = mix(random, out.Instances)
 	return &out
 }
 

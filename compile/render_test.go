@@ -199,15 +199,22 @@ func join(prefixes []netip.Prefix) string {
 	return strings.Join(words, "|")
 }
 
+func backendOf(instance plan.Instance) string {
+	if len(instance.Backends) == 0 {
+		return ""
+	}
+	return instance.Backends[0].Address
+}
+
 func gatewayRows(g *plan.Gateway, part string) (rows [][]any) {
 	switch part {
 	case "accounts":
-		for _, account := range g.Accounts {
-			rows = append(rows, []any{account.Name, "public", account.PublicNetworkAccess, "allow", account.NetworkACLs.DefaultAllow, "backend", account.Backend})
-			for _, rule := range account.NetworkACLs.IPRules {
+		for _, account := range g.Instances {
+			rows = append(rows, []any{account.Name, "public", account.Rules.PublicNetworkAccess, "allow", account.Rules.DefaultAllow, "backend", backendOf(account)})
+			for _, rule := range account.Rules.IPRules {
 				rows = append(rows, []any{account.Name, "ip", rule})
 			}
-			for _, rule := range account.NetworkACLs.VirtualNetworkRules {
+			for _, rule := range account.Rules.VirtualNetworkRules {
 				rows = append(rows, []any{account.Name, "subnet", rule.Subnet.Name(), "identity", rule.Identity})
 			}
 		}

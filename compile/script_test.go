@@ -99,7 +99,7 @@ func newWorld() *world {
 }
 
 func (w *world) change(build func(*resource.Change) error) error {
-	change := resource.NewChange(w.cloud, resource.Options{Random: &w.random, FrontAddresses: func(region model.Location) []netip.Prefix {
+	change := resource.NewChange(w.cloud, resource.Options{Random: &w.random, FrontAddresses: func(_ string, region model.Location) []netip.Prefix {
 		tag, _ := w.catalogue.Regional("Storage", region)
 		return tag.Prefixes
 	}})
@@ -160,7 +160,7 @@ func wantEmpty(plans map[string]plan.Node) error {
 			left = len(h.NICs) + len(h.Directory) + len(h.Routes) + len(h.Rules) + len(h.Sets) + len(h.Policies) + len(h.Services)
 		case node.Gateway != nil:
 			g := node.Gateway
-			left = len(g.Accounts) + len(g.Addresses) + len(g.Subnets) + len(g.Machines) + len(g.Policies) + len(g.Names) + len(g.VirtualNetworks)
+			left = len(g.Instances) + len(g.Addresses) + len(g.Subnets) + len(g.Machines) + len(g.Policies) + len(g.Names) + len(g.VirtualNetworks)
 		case node.Edge != nil:
 			left = len(node.Edge.NICs)
 		}

@@ -99,14 +99,18 @@ func (p *Plane) Catalogue(ctx context.Context) (*servicetag.Catalogue, error) {
 	return p.catalogues.Current(ctx)
 }
 
-// frontAddresses are what a region's accounts get their public addresses from.
-func (p *Plane) frontAddresses(region model.Location) []netip.Prefix {
+// frontAddresses are what a region's instances get their public addresses from: the service tag's prefixes in the region or,
+// of a tag without regions, all.
+func (p *Plane) frontAddresses(name string, region model.Location) []netip.Prefix {
 	catalogue, err := p.catalogues.Current(p.ctx)
 	if err != nil {
-		p.log.Error("read the service tags, which accounts get addresses from", "error", err)
+		p.log.Error("read the service tags, which instances get addresses from", "error", err)
 		return nil
 	}
-	tag, ok := catalogue.Regional("Storage", region)
+	tag, ok := catalogue.Regional(name, region)
+	if !ok && len(catalogue.Regions(name)) == 0 {
+		tag, ok = catalogue.Tag(name)
+	}
 	if !ok {
 		return nil
 	}

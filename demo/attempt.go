@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/demo/application"
+	"postern/firewall"
 	"postern/gateway"
 	"postern/resource"
 )
@@ -94,16 +95,16 @@ var platformRange = netip.MustParsePrefix("100.64.0.0/10")
 // fromPlatform tells whether the caller is a platform address.
 func (a attempt) fromPlatform() bool {
 	address, err := netip.ParseAddr(a.Caller)
-	return err == nil && platformRange.Contains(address) && a.CallerKind == string(gateway.CallerPlatform)
+	return err == nil && platformRange.Contains(address) && a.CallerKind == string(firewall.Platform)
 }
 
 // fromPublic and fromPrivate tell whether the caller is that address, come that way.
 func (a attempt) fromPublic(address string) bool {
-	return a.Caller == address && a.CallerKind == string(gateway.CallerPublic)
+	return a.Caller == address && a.CallerKind == string(firewall.Public)
 }
 
 func (a attempt) fromPrivate(address netip.Addr) bool {
-	return a.Caller == address.String() && a.CallerKind == string(gateway.CallerEndpoint)
+	return a.Caller == address.String() && a.CallerKind == string(firewall.Endpoint)
 }
 
 // misses tells whether the log's missing rule has all the words.

@@ -23,6 +23,12 @@ func TestDemoKernel(t *testing.T) {
 	play(t, cloud.Options{DataPath: cloud.Kernel, Program: buildPostern(t)})
 }
 
+// TestAzStoryKernel tells the story of az in network namespaces.
+func TestAzStoryKernel(t *testing.T) {
+	needKernel(t)
+	playAz(t, cloud.Options{DataPath: cloud.Kernel, Program: buildPostern(t)})
+}
+
 // TestAgentKilled kills the agent of vm-app's host with -9 in the middle of act udr-endpoint: the pinned programs go on, so
 // that no row is lost, and the agent that is started again takes them over.
 func TestAgentKilled(t *testing.T) {

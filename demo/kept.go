@@ -28,13 +28,8 @@ type kept struct {
 func (s *stage) keep(ctx context.Context, from cloud.Machine, client *application.Client, account string) (*kept, error) {
 	k := &kept{client: client, account: account, limit: s.pace.patience()}
 	err := s.until(ctx, "a connection to "+account, func(ctx context.Context) (bool, error) {
-		plain, err := from.DialContext(ctx, "tcp", net.JoinHostPort(client.Host(account), "443"))
+		secured, err := connect(ctx, from, client, account)
 		if err != nil {
-			return false, err
-		}
-		secured := tls.Client(plain, client.TLS(client.Host(account)))
-		if err := secured.HandshakeContext(ctx); err != nil {
-			plain.Close()
 			return false, err
 		}
 		k.conn, k.reader = secured, bufio.NewReader(secured)
@@ -44,6 +39,20 @@ func (s *stage) keep(ctx context.Context, from cloud.Machine, client *applicatio
 		return nil, err
 	}
 	return k, nil
+}
+
+// connect opens one connection from a machine to an account.
+func connect(ctx context.Context, from cloud.Machine, client *application.Client, account string) (net.Conn, error) {
+	plain, err := from.DialContext(ctx, "tcp", net.JoinHostPort(client.Host(account), "443"))
+	if err != nil {
+		return nil, err
+	}
+	secured := tls.Client(plain, client.TLS(client.Host(account)))
+	if err := secured.HandshakeContext(ctx); err != nil {
+		plain.Close()
+		return nil, err
+	}
+	return secured, nil
 }
 
 func (k *kept) close() { k.conn.Close() }

@@ -20,7 +20,7 @@ func TestCloud(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := resource.Options{Random: rand.NewChaCha8([32]byte{}), FrontAddresses: func(region model.Location) []netip.Prefix {
+	options := resource.Options{Random: rand.NewChaCha8([32]byte{}), FrontAddresses: func(_ string, region model.Location) []netip.Prefix {
 		return []netip.Prefix{map[model.Location]netip.Prefix{
 			"westeurope": netip.MustParsePrefix("20.60.0.0/24"), "germanywestcentral": netip.MustParsePrefix("20.60.1.0/24"),
 		}[region]}
@@ -53,12 +53,19 @@ func TestCloud(t *testing.T) {
 	if app < 0 || other < 0 || snapshot.NetworkInterfaces[app].Node == snapshot.NetworkInterfaces[other].Node {
 		t.Error("nic-app and nic-other must be there, on different hosts")
 	}
-	if len(snapshot.StorageAccounts) != 3 {
-		t.Errorf("%d storage accounts, want 3", len(snapshot.StorageAccounts))
+	if len(snapshot.Instances) != 3 {
+		t.Errorf("%d storage accounts, want 3", len(snapshot.Instances))
 	}
 	for _, subnet := range snapshot.VirtualNetworks[0].Subnets {
 		if len(subnet.ServiceEndpoints) > 0 || subnet.RouteTable != "" || len(subnet.ServiceEndpointPolicies) > 0 {
 			t.Errorf("%s is restricted already: the story begins without", subnet.ID)
 		}
+	}
+}
+
+func TestNodes(t *testing.T) {
+	nodes, err := Nodes()
+	if err != nil || len(nodes) != 8 {
+		t.Errorf("%d nodes, want 8: %v", len(nodes), err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"postern/compile"
 	"postern/model"
+	"postern/service/all"
 	"postern/servicetag"
 )
 
@@ -69,23 +70,27 @@ func demo() *model.Snapshot {
 		{ID: nicID("nic-other"), Number: 2, Location: "westeurope", Subnet: vnetID + "/subnets/snet-other", IPv4: netip.MustParseAddr("10.13.77.4"),
 			MAC: model.MAC{2, 0, 0, 0, 0, 2}, Node: "host-we-2"},
 	}
+	storage, _ := model.ServiceByEndpoint("Microsoft.Storage")
+	s.Zones = all.Zones(s.Settings)
+	ports := []model.ServicePort{{Number: 80, Way: model.WayHTTP}, {Number: 443, Way: model.WayHTTPS}}
 	for _, account := range []struct {
 		name   string
 		region model.Location
 		number int
 	}{{ownAccount, "westeurope", 1}, {germanAccount, "germanywestcentral", 1}, {rogueAccount, "westeurope", 2}} {
-		s.StorageAccounts = append(s.StorageAccounts, model.StorageAccount{ID: accountID(account.name), Name: account.name, Location: account.region,
-			Address: frontAddress(account.region, account.number), PublicNetworkAccess: true, NetworkACLs: model.NetworkACLs{DefaultAllow: true}})
+		s.Instances = append(s.Instances, model.ServiceInstance{ID: accountID(account.name), Name: account.name, Location: account.region,
+			Address: frontAddress(account.region, account.number), Service: "storage", Space: "storage", Endpoint: storage, Ports: ports,
+			Rules: model.NetworkRules{PublicNetworkAccess: true, DefaultAllow: true}})
 	}
 	return s
 }
 
 func app(s *model.Snapshot) *model.Subnet { return &s.VirtualNetworks[0].Subnets[0] }
 
-func account(s *model.Snapshot, name string) *model.StorageAccount {
-	for i := range s.StorageAccounts {
-		if s.StorageAccounts[i].Name == name {
-			return &s.StorageAccounts[i]
+func account(s *model.Snapshot, name string) *model.ServiceInstance {
+	for i := range s.Instances {
+		if s.Instances[i].Name == name {
+			return &s.Instances[i]
 		}
 	}
 	panic("no account " + name)
@@ -93,7 +98,7 @@ func account(s *model.Snapshot, name string) *model.StorageAccount {
 
 // denyAllBut gives an account default Deny with IP rules.
 func denyAllBut(s *model.Snapshot, name string, rules ...string) {
-	acls := &account(s, name).NetworkACLs
+	acls := &account(s, name).Rules
 	acls.DefaultAllow = false
 	for _, rule := range rules {
 		acls.IPRules = append(acls.IPRules, netip.PrefixFrom(netip.MustParseAddr(rule), 32))
@@ -102,7 +107,7 @@ func denyAllBut(s *model.Snapshot, name string, rules ...string) {
 
 // letIn adds a VNet rule for a subnet.
 func letIn(s *model.Snapshot, name string, subnet *model.Subnet) {
-	acls := &account(s, name).NetworkACLs
+	acls := &account(s, name).Rules
 	acls.VirtualNetworkRules = append(acls.VirtualNetworkRules, model.VirtualNetworkRule{Subnet: subnet.ID, Identity: subnet.Identity})
 }
 

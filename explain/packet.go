@@ -45,7 +45,7 @@ type walk struct {
 	cloud    *Cloud
 	nic      *model.NetworkInterface
 	protocol model.Protocol
-	account  string // the one that the target's name means, "" for an address
+	name     string // of the target, where it was given by one
 	out      *Explanation
 }
 

@@ -4,11 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/miekg/dns"
 
-	"postern/gateway"
+	"postern/firewall"
 	"postern/model"
 	"postern/packet"
 	"postern/plan"
@@ -46,7 +45,7 @@ func (w *walk) resolve(name string) (address netip.Addr, goesOn bool, err error)
 		if a, ok := record.(*dns.A); ok {
 			address, _ = netip.AddrFromSlice(a.A.To4())
 			w.step(asked.Node, StepResolve, "SE-5", "%s is %v: its public address, with or without an endpoint", name, address)
-			w.nameAccount(asked, name)
+			w.name = name
 			w.noteOwnServers()
 			return address, true, nil
 		}
@@ -69,14 +68,6 @@ func ask(node plan.Node, name string, local, remote netip.Addr) (*dns.Msg, error
 		return nil, fmt.Errorf("explain: %w", err)
 	}
 	return service.Resolve(context.Background(), new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.TypeA), local, remote), nil
-}
-
-// nameAccount remembers which account a name means.
-func (w *walk) nameAccount(node plan.Node, name string) {
-	suffix := strings.ToLower(strings.Trim(node.Gateway.StorageSuffix, "."))
-	if endpoint, err := gateway.ParseHost(name, suffix); err == nil {
-		w.account = endpoint.Account
-	}
 }
 
 // noteOwnServers says so where the VNet does not ask the platform first.
@@ -109,6 +100,6 @@ func (w *walk) askPlatform(node plan.Node, from, to netip.Addr) error {
 			return nil
 		}
 	}
-	w.deny(node.Node, StepPlatform, string(gateway.ReasonUnknownIdentity), rule, "the platform knows no NIC of that subnet and address", "")
+	w.deny(node.Node, StepPlatform, string(firewall.ReasonUnknownIdentity), rule, "the platform knows no NIC of that subnet and address", "")
 	return nil
 }

@@ -91,7 +91,7 @@ func checkWinner(t *testing.T, cloud *Cloud, nic *model.NetworkInterface, e *Exp
 func randomTarget(r *rand.Rand, s *model.Snapshot) (host, account string, address netip.Addr) {
 	switch r.IntN(8) {
 	case 0, 1, 2:
-		one := s.StorageAccounts[r.IntN(len(s.StorageAccounts))]
+		one := s.Instances[r.IntN(len(s.Instances))]
 		if r.IntN(4) == 0 {
 			return one.Address.String(), one.Name, one.Address
 		}
@@ -139,9 +139,9 @@ func randomCloud(r *rand.Rand) *model.Snapshot {
 			}
 		}
 	}
-	for i := range s.StorageAccounts {
-		account := &s.StorageAccounts[i]
-		account.PublicNetworkAccess = !coin(8)
+	for i := range s.Instances {
+		account := &s.Instances[i]
+		account.Rules.PublicNetworkAccess = !coin(8)
 		if coin(2) {
 			denyAllBut(s, account.Name, publicIP)
 			subnets := s.VirtualNetworks[r.IntN(len(s.VirtualNetworks))].Subnets

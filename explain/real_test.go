@@ -167,7 +167,11 @@ func (n *network) serve(name string, local, peer netip.AddrPort, protocol model.
 		return end{Denied, name, ReasonNoListener}
 	}
 	snapshot := n.gateways[name]
-	decision := gateway.Judge(snapshot, gateway.Identify(snapshot, local, peer), account)
+	target, err := snapshot.Find(account + ".blob.core.windows.net")
+	if account != "" && err != nil {
+		panic(err)
+	}
+	decision := gateway.Judge(snapshot, gateway.Identify(snapshot, local, peer), target)
 	if !decision.Allow {
 		return end{Denied, name, string(decision.Reason)}
 	}

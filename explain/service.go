@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"postern/firewall"
 	"postern/gateway"
 	"postern/model"
 	"postern/plan"
@@ -29,78 +30,80 @@ func (w *walk) call(node plan.Node, local, peer netip.AddrPort) error {
 	caller := gateway.Identify(snapshot, local, peer)
 	w.step(node.Node, StepIdentity, identityRule(caller.Kind), "%s", w.whose(caller, peer))
 
-	account := w.account
-	if account == "" {
-		account = w.accountAt(node)
-	}
-	decision := gateway.Judge(snapshot, caller, account)
+	target := w.targetOf(snapshot)
+	decision := gateway.Judge(snapshot, caller, target)
 	if !decision.Allow {
 		w.deny(node.Node, StepNetworkRules, string(decision.Reason), decision.Reason.RuleID(), decision.Missing, ruleHint(decision.Reason))
 		w.out.Verdict.Caller = caller.Address.String()
 		return nil
 	}
-	w.step(node.Node, StepNetworkRules, decision.Reason.RuleID(), "account %s: %s", account, decision.Rule)
+	w.step(node.Node, StepNetworkRules, decision.Reason.RuleID(), "account %s: %s", target.Name, decision.Rule)
 	w.end(Verdict{Outcome: Service, At: node.Node, Reason: string(decision.Reason), Rule: decision.Reason.RuleID(),
-		Detail: fmt.Sprintf("account %s lets it in by %s", account, decision.Rule), Caller: caller.Address.String()})
+		Detail: fmt.Sprintf("account %s lets it in by %s", target.Name, decision.Rule), Caller: caller.Address.String()})
 	return nil
 }
 
-// accountAt is the account that an address alone means, "" for none: a client that names another one is judged by that.
-func (w *walk) accountAt(node plan.Node) string {
-	address := w.out.To.Address
-	w.note("The account depends on the name that the client sends (Host header, TLS server name), not on the address.")
-	for _, account := range node.Gateway.Accounts {
-		if account.Address == address {
-			w.note("Judged as %s, which has the address %v.", account.Name, address)
-			return account.Name
+// targetOf is the instance that a name means or, without one, an address alone: a client that names another one is judged
+// by that.
+func (w *walk) targetOf(snapshot *gateway.Snapshot) gateway.Target {
+	if w.name != "" {
+		if target, err := snapshot.Find(w.name); err == nil {
+			return target
 		}
 	}
-	w.note("No account of the region has the address %v; a name would decide.", address)
-	return ""
+	address := w.out.To.Address
+	w.note("The account depends on the name that the client sends (Host header, TLS server name), not on the address.")
+	target, ok := snapshot.At(address)
+	if ok {
+		w.note("Judged as %s, which has the address %v.", target.Name, address)
+	} else {
+		w.note("No account of the region has the address %v; a name would decide.", address)
+	}
+	return target
 }
 
 // whose is the caller in words.
 func (w *walk) whose(caller gateway.Caller, peer netip.AddrPort) string {
 	switch caller.Kind {
-	case gateway.CallerEndpoint:
+	case firewall.Endpoint:
 		return fmt.Sprintf("by an endpoint, as %v of subnet %s (identity %d, from locator %v)",
 			caller.Address.Addr(), w.cloud.subnetName(caller.Subnet), caller.Subnet, wire.Parse(peer.Addr()).Locator)
-	case gateway.CallerPublic:
+	case firewall.Public:
 		return fmt.Sprintf("from the Internet, as %v", caller.Address.Addr())
-	case gateway.CallerPlatform:
+	case firewall.Platform:
 		return fmt.Sprintf("from the service's own region without an endpoint, as platform address %v", caller.Address.Addr())
 	}
 	return "unknown: " + caller.Problem
 }
 
-func identityRule(kind gateway.CallerKind) string {
+func identityRule(kind firewall.Kind) string {
 	switch kind {
-	case gateway.CallerEndpoint:
+	case firewall.Endpoint:
 		return "SE-2"
-	case gateway.CallerPlatform:
+	case firewall.Platform:
 		return "FW-5"
-	case gateway.CallerPublic:
+	case firewall.Public:
 		return "OUT-1"
 	}
 	return "FW-3"
 }
 
 // ruleHint is what would let a caller in.
-func ruleHint(reason gateway.Reason) string {
+func ruleHint(reason firewall.Reason) string {
 	switch reason {
-	case gateway.ReasonSameRegion:
+	case firewall.ReasonSameRegion:
 		return "enable Microsoft.Storage on the subnet and add the subnet to the account's virtualNetworkRules"
-	case gateway.ReasonNoVirtualNetworkRule:
+	case firewall.ReasonNoVirtualNetworkRule:
 		return "add the subnet to the account's networkAcls.virtualNetworkRules"
-	case gateway.ReasonNetworkSourceGone:
+	case firewall.ReasonNetworkSourceGone:
 		return "remove the rule and add it again: it names a subnet that was deleted"
-	case gateway.ReasonNoIPRule:
+	case firewall.ReasonNoIPRule:
 		return "add the address to the account's networkAcls.ipRules, or come by a service endpoint"
-	case gateway.ReasonPublicAccessOff:
+	case firewall.ReasonPublicAccessOff:
 		return "set publicNetworkAccess to Enabled"
-	case gateway.ReasonEndpointPolicy:
+	case firewall.ReasonEndpointPolicy:
 		return hint(model.ReasonEndpointPolicy)
-	case gateway.ReasonUnknownAccount:
+	case firewall.ReasonUnknownAccount:
 		return "use the name of an account of this region; postern get storageAccounts lists them"
 	}
 	return ""

@@ -52,11 +52,11 @@ func TestStories(t *testing.T) {
 			"nic-app", table(rogueAccount), Service, "gateway-we", "default-allow", "FW-1", "10.13.76.36:49152"},
 		{"policy: without the endpoint it does not hold", []func(*model.Snapshot){onlyOwn},
 			"nic-app", table(rogueAccount), Service, "gateway-we", "default-allow", "FW-1", "100.64.0.1:49152"},
-		{"FW-8 publicNetworkAccess outranks", []func(*model.Snapshot){func(s *model.Snapshot) { account(s, ownAccount).PublicNetworkAccess = false }},
+		{"FW-8 publicNetworkAccess outranks", []func(*model.Snapshot){func(s *model.Snapshot) { account(s, ownAccount).Rules.PublicNetworkAccess = false }},
 			"nic-app", table(ownAccount), Denied, "gateway-we", "public-access-off", "FW-8", "100.64.0.1:49152"},
 		{"FW-7 a rule of a deleted subnet", []func(*model.Snapshot){deny, endpoint, func(s *model.Snapshot) {
 			letIn(s, ownAccount, app(s))
-			account(s, ownAccount).NetworkACLs.VirtualNetworkRules[0].Identity = model.IdentityNone
+			account(s, ownAccount).Rules.VirtualNetworkRules[0].Identity = model.IdentityNone
 		}}, "nic-app", table(ownAccount), Denied, "gateway-we", "network-source-gone", "FW-7", "10.13.76.36:49152"},
 	}
 	for _, test := range tests {

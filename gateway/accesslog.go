@@ -10,31 +10,36 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"postern/firewall"
 )
 
 // Entry is one line of the access log: one request, or one connection that a change of rules closed (FW-13). The JSON
 // names are fixed. Text from outside is cut to a bounded length; queries are left out, since they carry signatures.
 type Entry struct {
-	Time            time.Time  `json:"time"`            // when the request's header was read, UTC
-	Account         string     `json:"account"`         // lower case; "" where the host names none
-	Service         string     `json:"service"`         // table, blob, queue, file, dfs, web; "" where the host names none
-	Operation       string     `json:"operation"`       // InsertEntity, QueryEntities, GetBlob, ... or Unknown
-	Method          string     `json:"method"`          // "" for a closed connection
-	URI             string     `json:"uri"`             // the path as it was sent, without query
-	StatusCode      int        `json:"statusCode"`      // 0 for a closed connection
-	StatusText      string     `json:"statusText"`      // Success, the service's error code, or a Status constant
-	CallerIPAddress string     `json:"callerIpAddress"` // IP:port; the private address when it came by an endpoint (SE-2)
-	CallerKind      CallerKind `json:"callerKind"`      // endpoint, public, platform, unknown
-	VirtualNetwork  string     `json:"virtualNetwork"`  // id, of an endpoint caller
-	Subnet          string     `json:"subnet"`          // id, of an endpoint caller
-	RequestBytes    int64      `json:"requestBytes"`    // of the body, as far as it was asked for: 0 for a denial
-	ResponseBytes   int64      `json:"responseBytes"`   // of the body
-	DurationMs      float64    `json:"durationMs"`      // from the header's end to the answer's; of a closed connection its age
-	Rule            string     `json:"rule"`            // what admitted it
-	MissingRule     string     `json:"missingRule"`     // what would have admitted it, for a denial
-	RequestID       string     `json:"requestId"`       // x-ms-request-id, the service's own if it gave one
-	UserAgent       string     `json:"userAgent"`
-	LostLines       uint64     `json:"lostLines,omitempty"` // lines before this one that were not written
+	Time            time.Time     `json:"time"`            // when the request's header was read, UTC
+	Account         string        `json:"account"`         // the instance's name, lower case; "" where nothing names one
+	ResourceID      string        `json:"resourceId"`      // the instance's id; "" where there is none
+	Service         string        `json:"service"`         // table, blob, queue, file, dfs, web, or the service's name; "" where nothing names one
+	Protocol        string        `json:"protocol"`        // http, https, tls, tcp, or the service's own
+	Operation       string        `json:"operation"`       // InsertEntity, QueryEntities, GetBlob, ... or Unknown
+	Method          string        `json:"method"`          // "" for a closed connection
+	URI             string        `json:"uri"`             // the path as it was sent, without query
+	StatusCode      int           `json:"statusCode"`      // 0 for a closed connection
+	StatusText      string        `json:"statusText"`      // Success, the service's error code, or a Status constant
+	CallerIPAddress string        `json:"callerIpAddress"` // IP:port; the private address when it came by an endpoint (SE-2)
+	CallerKind      firewall.Kind `json:"callerKind"`      // endpoint, public, platform, unknown
+	VirtualNetwork  string        `json:"virtualNetwork"`  // id, of an endpoint caller
+	Subnet          string        `json:"subnet"`          // id, of an endpoint caller
+	RequestBytes    int64         `json:"requestBytes"`    // of the body, as far as it was asked for: 0 for a denial
+	ResponseBytes   int64         `json:"responseBytes"`   // of the body
+	DurationMs      float64       `json:"durationMs"`      // from the header's end to the answer's; of a closed connection its age
+	Rule            string        `json:"rule"`            // what admitted it
+	MissingRule     string        `json:"missingRule"`     // what would have admitted it, for a denial
+	Backend         string        `json:"backend"`         // host:port that served it; "" for none
+	RequestID       string        `json:"requestId"`       // x-ms-request-id, the service's own if it gave one
+	UserAgent       string        `json:"userAgent"`
+	LostLines       uint64        `json:"lostLines,omitempty"` // lines before this one that were not written
 }
 
 // Status texts that are not error codes of the service; the last three are Storage Analytics' words.

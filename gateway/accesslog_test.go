@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"postern/firewall"
 )
 
 func bounded(t *testing.T) context.Context {
@@ -164,7 +166,8 @@ func TestEntryNamesAreFixed(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []string{"time", "account", "service", "operation", "method", "uri", "statusCode", "statusText", "callerIpAddress",
-			"callerKind", "virtualNetwork", "subnet", "requestBytes", "responseBytes", "durationMs", "rule", "missingRule", "requestId", "userAgent"}
+			"callerKind", "virtualNetwork", "subnet", "requestBytes", "responseBytes", "durationMs", "rule", "missingRule", "requestId", "userAgent",
+			"resourceId", "protocol", "backend"}
 		names := decode[map[string]any](t, line)
 		for _, name := range want {
 			if _, ok := names[name]; !ok {
@@ -195,12 +198,12 @@ func TestLongTextIsCut(t *testing.T) {
 func someEntries() []Entry {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	return []Entry{
-		{Time: at, Account: "sta", Service: "table", Operation: "InsertEntity", StatusCode: 204, StatusText: "Success", CallerKind: CallerEndpoint,
+		{Time: at, Account: "sta", Service: "table", Operation: "InsertEntity", StatusCode: 204, StatusText: "Success", CallerKind: firewall.Endpoint,
 			CallerIPAddress: "10.13.76.36:50000", VirtualNetwork: string(vnet), Subnet: string(subnetID("snet-app")), Rule: "defaultAction Allow"},
 		{Time: at.Add(time.Second), Account: "sta", Service: "table", Operation: "QueryEntities", StatusCode: 403, StatusText: "AuthorizationFailure",
-			CallerKind: CallerPublic, CallerIPAddress: "20.1.2.3:50000", MissingRule: "no ipRules entry for 20.1.2.3"},
+			CallerKind: firewall.Public, CallerIPAddress: "20.1.2.3:50000", MissingRule: "no ipRules entry for 20.1.2.3"},
 		{Time: at.Add(2 * time.Second), Account: "rogue", Service: "blob", Operation: "GetBlob", StatusText: StatusConnectionRevoked,
-			CallerKind: CallerEndpoint, CallerIPAddress: "10.13.76.37:50000", VirtualNetwork: string(vnet), Subnet: string(subnetID("snet-other")),
+			CallerKind: firewall.Endpoint, CallerIPAddress: "10.13.76.37:50000", VirtualNetwork: string(vnet), Subnet: string(subnetID("snet-other")),
 			MissingRule: "\x1b[2Jpolicy\tof\nsnet", LostLines: 4},
 	}
 }
@@ -216,7 +219,7 @@ func TestFilter(t *testing.T) {
 		"service":         {Filter{Service: "blob"}, []int{2}},
 		"operation":       {Filter{Operation: "insertentity"}, []int{0}},
 		"status":          {Filter{StatusText: "Success"}, []int{0}},
-		"kind":            {Filter{CallerKind: CallerPublic}, []int{1}},
+		"kind":            {Filter{CallerKind: firewall.Public}, []int{1}},
 		"subnet by name":  {Filter{Subnet: "snet-app"}, []int{0}},
 		"subnet by id":    {Filter{Subnet: strings.ToUpper(string(subnetID("snet-app")))}, []int{0}},
 		"virtual network": {Filter{VirtualNetwork: "vnet-app"}, []int{0, 2}},

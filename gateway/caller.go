@@ -4,47 +4,25 @@ import (
 	"fmt"
 	"net/netip"
 
+	"postern/firewall"
 	"postern/model"
 	"postern/wire"
 )
 
-// CallerKind says which way a caller came.
-type CallerKind string
-
-// The kinds of caller, as they stand in the access log.
-const (
-	CallerEndpoint CallerKind = "endpoint" // by a service endpoint: the peer address names subnet and NIC
-	CallerPublic   CallerKind = "public"   // from the Internet, by its public IPv4 address
-	CallerPlatform CallerKind = "platform" // from the region itself, without an endpoint (FW-5)
-	CallerUnknown  CallerKind = "unknown"  // its address says nothing the gateway may believe (FW-3)
-)
-
 // Caller is who a connection comes from, read from nothing but its two addresses.
 type Caller struct {
-	Kind    CallerKind
-	Subnet  model.Identity // of an endpoint caller; else IdentityNone
-	Address netip.AddrPort // private IPv4 of an endpoint caller; public or platform IPv4; the raw peer where unknown
-	Problem string         // why the kind is CallerUnknown, in words
+	Kind    firewall.Kind
+	Subnet  model.Identity   // of an endpoint caller; else IdentityNone
+	Service model.Identity   // by whose endpoint an endpoint caller came; else IdentityNone
+	Address netip.AddrPort   // private IPv4 of an endpoint caller; public or platform IPv4; the raw peer where unknown
+	Dialled netip.Addr       // the public IPv4 address that it dialled; zero where unknown
+	Managed firewall.Managed // the identity of a token in the request; zero for none
+	Problem string           // why the kind is firewall.Unknown, in words
 }
 
 // platformAddresses are what clients of the service's own region arrive from when they use no endpoint (FW-5). No
 // client of the Internet can have one (RFC 6598).
 var platformAddresses = netip.MustParsePrefix("100.64.0.0/10")
-
-// storageService is the service whose instances the gateway answers for, and storageEndpoints the bits of its forms.
-var storageService, storageEndpoints = func() (model.Service, uint64) {
-	storage, ok := model.ServiceByEndpoint("Microsoft.Storage")
-	if !ok {
-		panic("gateway: the model has no Microsoft.Storage")
-	}
-	var bits uint64
-	for _, service := range model.Services {
-		if service.Identity == storage.Identity {
-			bits |= 1 << service.Bit
-		}
-	}
-	return storage, bits
-}()
 
 // Identify reads who calls from the local and the peer address of an accepted connection (wire format: the peer
 // address is the identity). A caller on the service locator is an endpoint caller if its address is a NIC's; an IPv4
@@ -54,7 +32,7 @@ func Identify(snapshot *Snapshot, local, peer netip.AddrPort) Caller {
 	localIP, peerIP := local.Addr().Unmap().WithZone(""), peer.Addr().Unmap().WithZone("")
 	peer = netip.AddrPortFrom(peerIP, peer.Port())
 	unknown := func(format string, args ...any) Caller {
-		return Caller{Kind: CallerUnknown, Address: peer, Problem: fmt.Sprintf(format, args...)}
+		return Caller{Kind: firewall.Unknown, Address: peer, Problem: fmt.Sprintf(format, args...)}
 	}
 	if snapshot == nil {
 		return unknown("the gateway has no plan yet")
@@ -67,9 +45,8 @@ func Identify(snapshot *Snapshot, local, peer netip.AddrPort) Caller {
 		if to.Locator != snapshot.plan.ServiceLocator || to.Function != model.FunctionService {
 			return unknown("%s is not a service address of this gateway", localIP)
 		}
-		if to.Identity != storageService.Identity {
-			return unknown("%s asks for service identity %d, and only %d (%s) is served here",
-				localIP, to.Identity, storageService.Identity, storageService.Endpoint)
+		if snapshot.endpoints[to.Identity] == nil {
+			return unknown("%s asks for service identity %d, of which no instance is served here", localIP, to.Identity)
 		}
 		if !peerIP.Is6() {
 			return unknown("%s on a service address is not a fabric address", peerIP)
@@ -81,20 +58,22 @@ func Identify(snapshot *Snapshot, local, peer netip.AddrPort) Caller {
 		if !unicast(from.IPv4) {
 			return unknown("%s carries %s, which no NIC can have", peerIP, from.IPv4)
 		}
-		return Caller{Kind: CallerEndpoint, Subnet: from.Identity, Address: netip.AddrPortFrom(from.IPv4, peer.Port())}
+		return Caller{Kind: firewall.Endpoint, Subnet: from.Identity, Service: to.Identity,
+			Address: netip.AddrPortFrom(from.IPv4, peer.Port()), Dialled: to.IPv4}
 	}
 	if _, ours := snapshot.addresses[localIP]; !ours {
 		return unknown("%s is not a public address of this gateway", localIP)
 	}
+	kind := firewall.Public
 	switch {
 	case !peerIP.Is4():
 		return unknown("%s is not an IPv4 address", peerIP)
 	case platformAddresses.Contains(peerIP):
-		return Caller{Kind: CallerPlatform, Address: peer}
+		kind = firewall.Platform
 	case !unicast(peerIP) || peerIP.IsPrivate():
 		return unknown("%s cannot come from the Internet", peerIP)
 	}
-	return Caller{Kind: CallerPublic, Address: peer}
+	return Caller{Kind: kind, Address: peer, Dialled: localIP}
 }
 
 // unicast tells whether one host can have the address. Private ones can: VNets may use public ranges too, so nothing

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"postern/firewall"
 )
 
 // Resetter is a connection that can end with a TCP reset. *net.TCPConn does it by SetLinger(0); a listener of another
@@ -19,27 +21,28 @@ type Resetter interface {
 // lingerer is what *net.TCPConn offers.
 type lingerer interface{ SetLinger(seconds int) error }
 
-// admission is one account that a connection may use, and what said so.
+// admission is one instance that a connection may use, and what said so.
 type admission struct {
 	snapshot *Snapshot // that judged
 	caller   Caller
+	target   Target // of the request that asked first
 	decision Decision
-	service  string // of the request that asked first
 }
 
-// connection is an accepted connection. It remembers which accounts it was admitted to, so that Apply can ask again.
+// connection is an accepted connection. It remembers which instances it was admitted to, so that Apply can ask again.
 type connection struct {
 	net.Conn
 	registry    *registry
 	local, peer netip.AddrPort
 	since       time.Time
+	protocol    string        // how it is read: a model.Way
 	stall       time.Duration // how long one Write may wait for the client
 
 	closing sync.Once
 	closed  error
 
 	mu       sync.Mutex
-	admitted map[string]admission // by account
+	admitted map[string]admission // by the key of the instance's id
 	revoked  bool
 	cancel   func() // ends the requests under way; nil before the first
 }
@@ -146,16 +149,19 @@ func (c *connection) context(parent context.Context) context.Context {
 	return context.WithValue(ctx, connectionKey{}, c)
 }
 
-// known is the admission to an account if it was judged by this very snapshot.
-func (c *connection) known(snapshot *Snapshot, account string) (admission, bool) {
+// known is the admission to an instance if it was judged by this very snapshot, for the same managed identity.
+func (c *connection) known(snapshot *Snapshot, target Target, managed firewall.Managed) (admission, bool) {
+	if target.Instance == nil {
+		return admission{}, false
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a, ok := c.admitted[account]
-	return a, ok && a.snapshot == snapshot && !c.revoked
+	a, ok := c.admitted[target.Instance.key]
+	return a, ok && a.snapshot == snapshot && a.caller.Managed == managed && !c.revoked
 }
 
 // remember registers an admission. It answers false where the connection was revoked meanwhile.
-func (c *connection) remember(account string, a admission) bool {
+func (c *connection) remember(a admission) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.revoked {
@@ -164,7 +170,7 @@ func (c *connection) remember(account string, a admission) bool {
 	if c.admitted == nil {
 		c.admitted = make(map[string]admission, 1)
 	}
-	c.admitted[account] = a
+	c.admitted[a.target.Instance.key] = a
 	return true
 }
 
@@ -175,32 +181,35 @@ func (c *connection) isRevoked() bool {
 	return c.revoked
 }
 
-// revocation is an account that a connection may use no longer.
+// revocation is an instance that a connection may use no longer.
 type revocation struct {
 	connection *connection
-	account    string
 	was        admission
 	now        Decision
 }
 
-// rejudge asks again for every account that the connection was admitted to. Where one is refused now, the connection is
-// marked, so that it admits nothing more, and all that is refused is answered: the caller shall reset it.
+// rejudge asks again for every instance that the connection was admitted to, by its name: another instance may have it
+// now. Where one is refused, the connection is marked, so that it admits nothing more, and all that is refused is answered:
+// the caller shall reset it.
 func (c *connection) rejudge(snapshot *Snapshot) []revocation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.revoked || len(c.admitted) == 0 {
 		return nil
 	}
-	caller := Identify(snapshot, c.local, c.peer)
+	before := c.admitted
+	c.admitted = make(map[string]admission, len(before))
 	var revoked []revocation
-	for account, was := range c.admitted {
-		decision := Judge(snapshot, caller, account)
+	for _, was := range before {
+		caller := Identify(snapshot, c.local, c.peer)
+		caller.Managed = was.caller.Managed
+		target := snapshot.again(was.target)
+		decision := Judge(snapshot, caller, target)
 		if !decision.Allow {
-			revoked = append(revoked, revocation{connection: c, account: account, was: was, now: decision})
+			revoked = append(revoked, revocation{connection: c, was: was, now: decision})
 			continue
 		}
-		was.snapshot, was.caller, was.decision = snapshot, caller, decision
-		c.admitted[account] = was
+		c.admitted[target.Instance.key] = admission{snapshot: snapshot, caller: caller, target: target, decision: decision}
 	}
 	c.revoked = len(revoked) > 0
 	return revoked

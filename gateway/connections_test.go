@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"postern/firewall"
 	"postern/model"
 	"postern/plan"
 )
@@ -74,11 +75,11 @@ func TestRevokeTwoHundredConnections(t *testing.T) {
 	r := newRig(t, func(c *Config) {
 		c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil }
 	})
-	both := model.NetworkACLs{VirtualNetworkRules: append(ruleFor("snet-app", identityApp).VirtualNetworkRules, ruleFor("snet-other", identityOther).VirtualNetworkRules...)}
+	both := model.NetworkRules{VirtualNetworkRules: append(ruleFor("snet-app", identityApp).VirtualNetworkRules, ruleFor("snet-other", identityOther).VirtualNetworkRules...)}
 	r.apply(cloud(storageAccount("sta", both)))
 
-	plain, secured := r.listen(byEndpoint(identityApp, "10.13.76.36"), r.ServePlain), r.listen(byEndpoint(identityApp, "10.13.76.37"), r.ServeTLS)
-	stays := dialKeepAlive(t, r.listen(byEndpoint(identityOther, "10.13.77.4"), r.ServePlain), nil)
+	plain, secured := r.listen(byEndpoint(identityApp, "10.13.76.36"), r.plain), r.listen(byEndpoint(identityApp, "10.13.76.37"), r.secure)
+	stays := dialKeepAlive(t, r.listen(byEndpoint(identityOther, "10.13.77.4"), r.plain), nil)
 	var clients []*keepAlive
 	for i := range connections {
 		if i%4 == 0 {
@@ -114,7 +115,7 @@ func TestRevokeTwoHundredConnections(t *testing.T) {
 		callers := map[string]bool{}
 		for _, entry := range revoked {
 			callers[entry.CallerIPAddress] = true
-			if entry.Account != "sta" || entry.Subnet != string(subnetID("snet-app")) || entry.CallerKind != CallerEndpoint ||
+			if entry.Account != "sta" || entry.Subnet != string(subnetID("snet-app")) || entry.CallerKind != firewall.Endpoint ||
 				!strings.HasPrefix(entry.MissingRule, "no virtualNetworkRules entry for") || !strings.HasSuffix(entry.Rule, "snet-app") || entry.Service != "table" {
 				t.Errorf("got %+v", entry)
 			}
@@ -139,40 +140,44 @@ func TestRevokeTwoHundredConnections(t *testing.T) {
 }
 
 func TestWhatRevokes(t *testing.T) {
-	open := model.NetworkACLs{DefaultAllow: true}
+	open := model.NetworkRules{DefaultAllow: true}
 	app := byEndpoint(identityApp, "10.13.76.36")
 	for _, test := range []struct {
 		name   string
 		way    way
-		before model.NetworkACLs
-		change func(*model.NetworkACLs, *plan.Node)
+		before model.NetworkRules
+		change func(*model.NetworkRules, *plan.Node)
 		revoke bool
 	}{
-		{"the same plan again", app, open, func(*model.NetworkACLs, *plan.Node) {}, false},
-		{"another rule admits now", app, open, func(a *model.NetworkACLs, _ *plan.Node) { *a = ruleFor("snet-app", identityApp) }, false},
-		{"FW-1 defaultAction turns to Deny", app, open, func(a *model.NetworkACLs, _ *plan.Node) { a.DefaultAllow = false }, true},
-		{"FW-4 the IP rule is gone", byInternet("20.1.2.3"), ipRules("20.1.2.3"), func(a *model.NetworkACLs, _ *plan.Node) { a.IPRules = nil }, true},
-		{"FW-7 the source is deleted", app, ruleFor("snet-app", identityApp), func(a *model.NetworkACLs, p *plan.Node) {
+		{"the same plan again", app, open, func(*model.NetworkRules, *plan.Node) {}, false},
+		{"another rule admits now", app, open, func(a *model.NetworkRules, _ *plan.Node) {
+			*a = ruleFor("snet-app", identityApp)
+			a.PublicNetworkAccess = true
+		}, false},
+		{"FW-1 defaultAction turns to Deny", app, open, func(a *model.NetworkRules, _ *plan.Node) { a.DefaultAllow = false }, true},
+		{"FW-4 the IP rule is gone", byInternet("20.1.2.3"), ipRules("20.1.2.3"), func(a *model.NetworkRules, _ *plan.Node) { a.IPRules = nil }, true},
+		{"FW-7 the source is deleted", app, ruleFor("snet-app", identityApp), func(a *model.NetworkRules, p *plan.Node) {
 			*a = ruleFor("snet-app", model.IdentityNone)
 			p.Gateway.Subnets = p.Gateway.Subnets[1:]
 		}, true},
-		{"FW-8 publicNetworkAccess turns to Disabled", app, open, func(_ *model.NetworkACLs, p *plan.Node) { p.Gateway.Accounts[0].PublicNetworkAccess = false }, true},
-		{"SE-3 the endpoint is disabled", app, open, func(_ *model.NetworkACLs, p *plan.Node) { p.Gateway.Subnets[0].EnabledServices = 0 }, true},
-		{"SEP-2 a policy without the account", app, open, func(_ *model.NetworkACLs, p *plan.Node) { p.Gateway.Subnets[0].Policy = "p1" }, true},
-		{"the account is deleted", app, open, func(_ *model.NetworkACLs, p *plan.Node) { p.Gateway.Accounts = nil }, true},
+		{"FW-8 publicNetworkAccess turns to Disabled", app, open, func(a *model.NetworkRules, _ *plan.Node) { a.PublicNetworkAccess = false }, true},
+		{"SE-3 the endpoint is disabled", app, open, func(_ *model.NetworkRules, p *plan.Node) { p.Gateway.Subnets[0].EnabledServices = 0 }, true},
+		{"SEP-2 a policy without the account", app, open, func(_ *model.NetworkRules, p *plan.Node) { p.Gateway.Subnets[0].Policy = "p1" }, true},
+		{"the account is deleted", app, open, func(_ *model.NetworkRules, p *plan.Node) { p.Gateway.Instances = nil }, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRig(t, nil)
 			r.apply(cloud(storageAccount("sta", test.before)))
-			client := dialKeepAlive(t, r.listen(test.way, r.ServePlain), nil)
+			client := dialKeepAlive(t, r.listen(test.way, r.plain), nil)
 			if status, err := client.get(tableHost); status != 200 {
 				t.Fatalf("got %d, %v", status, err)
 			}
 			acls := test.before
+			acls.PublicNetworkAccess = true
 			node := cloud(storageAccount("sta", acls))
 			test.change(&acls, &node)
-			if len(node.Gateway.Accounts) > 0 {
-				node.Gateway.Accounts[0].NetworkACLs = acls
+			if len(node.Gateway.Instances) > 0 {
+				node.Gateway.Instances[0].Rules = acls
 			}
 			if err := r.Apply(node); err != nil {
 				t.Fatal(err)
@@ -205,18 +210,18 @@ func TestRevokeEndsARequestUnderWay(t *testing.T) {
 		}
 	}))
 	t.Cleanup(backend.Close)
-	account := storageAccount("sta", model.NetworkACLs{DefaultAllow: true})
-	account.Backend = backend.Listener.Addr().String()
+	account := storageAccount("sta", model.NetworkRules{DefaultAllow: true})
+	account.Backends = backendAt(backend.Listener.Addr().String())
 	r := newRig(t, nil)
 	r.apply(cloud(account))
-	client := dialKeepAlive(t, r.listen(byInternet("20.1.2.3"), r.ServePlain), nil)
+	client := dialKeepAlive(t, r.listen(byInternet("20.1.2.3"), r.plain), nil)
 	result := make(chan error, 1)
 	go func() {
 		_, err := client.get(tableHost)
 		result <- err
 	}()
 	<-started
-	account.NetworkACLs.DefaultAllow = false
+	account.Rules.DefaultAllow = false
 	r.apply(cloud(account))
 	if err := <-result; err == nil {
 		t.Error("the answer looks whole")
@@ -237,7 +242,7 @@ func TestNoWindowBetweenJudgingAndApply(t *testing.T) {
 	r := newRig(t, nil)
 	allow, deny := cloud(storageAccount("sta", ruleFor("snet-app", identityApp))), cloud(storageAccount("sta", ruleFor("snet-other", identityOther)))
 	r.apply(deny)
-	address := r.listen(byEndpoint(identityApp, "10.13.76.36"), r.ServePlain)
+	address := r.listen(byEndpoint(identityApp, "10.13.76.36"), r.plain)
 	ctx, cancel := context.WithCancel(context.Background())
 	var admitted atomic.Int64
 	var work sync.WaitGroup
@@ -301,7 +306,7 @@ func TestApplyAndAdmitWaitForEachOther(t *testing.T) {
 		r.admission.RLock()
 		snapshot := r.Snapshot()
 		caller := Identify(snapshot, c.local, c.peer)
-		decision := Judge(snapshot, caller, "sta")
+		decision := Judge(snapshot, caller, target(snapshot, "sta"))
 		applied := make(chan error, 1)
 		go func() { applied <- r.Apply(deny) }()
 		for deadline := time.Now().Add(10 * time.Second); r.admission.TryRLock(); { // fails once Apply waits
@@ -311,7 +316,7 @@ func TestApplyAndAdmitWaitForEachOther(t *testing.T) {
 			}
 			runtime.Gosched()
 		}
-		if !decision.Allow || !c.remember("sta", admission{snapshot: snapshot, caller: caller, decision: decision}) {
+		if !decision.Allow || !c.remember(admission{snapshot: snapshot, caller: caller, target: target(snapshot, "sta"), decision: decision}) {
 			t.Errorf("got %+v, want an admission", decision)
 		}
 		r.admission.RUnlock()
@@ -387,21 +392,21 @@ func TestARevokedConnectionAdmitsNothingMore(t *testing.T) {
 	reached, goOn := make(chan struct{}), make(chan struct{})
 	var served atomic.Int64
 	r := newRig(t, func(c *Config) {
-		c.Table = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		c.BuiltIn["storage/table"] = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 			if served.Add(1) == 1 {
 				close(reached)
 				<-goOn
 			}
 		})
 	})
-	open := model.NetworkACLs{DefaultAllow: true}
+	open := model.NetworkRules{DefaultAllow: true}
 	r.apply(cloud(storageAccount("sta", open), storageAccount("stb", open)))
-	client := dialKeepAlive(t, r.listen(byEndpoint(identityApp, "10.13.76.36"), r.ServePlain), nil)
+	client := dialKeepAlive(t, r.listen(byEndpoint(identityApp, "10.13.76.36"), r.plain), nil)
 	if _, err := io.WriteString(client, "GET /t HTTP/1.1\r\nHost: "+tableHost+"\r\n\r\nGET /t HTTP/1.1\r\nHost: stb.table.core.windows.net\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	<-reached
-	r.apply(cloud(storageAccount("sta", model.NetworkACLs{}), storageAccount("stb", open)))
+	r.apply(cloud(storageAccount("sta", model.NetworkRules{}), storageAccount("stb", open)))
 	close(goOn)
 	if err := client.wasReset(); err != nil {
 		t.Error(err)

@@ -38,7 +38,7 @@ func ask(t *testing.T, client *http.Client, method, host, path string, header ht
 
 func TestDenialIsTheServicesOwn(t *testing.T) {
 	r := newRig(t, nil)
-	r.apply(cloud(storageAccount("sta", model.NetworkACLs{})))
+	r.apply(cloud(storageAccount("sta", model.NetworkRules{})))
 	client := r.client(byInternet("20.1.2.3"))
 	const sentence = "This request is not authorized to perform this operation."
 	when := regexp.MustCompile(`^` + regexp.QuoteMeta(sentence) + `\nRequestId:([0-9a-f-]{36})\nTime:(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z)$`)
@@ -85,7 +85,7 @@ func TestDenialIsTheServicesOwn(t *testing.T) {
 				t.Fatal(err)
 			}
 			check(t, response, got.Code, got.Message)
-			if response.Header.Get("Content-Type") != "application/xml" || response.Header.Get("x-ms-version") != defaultVersion {
+			if response.Header.Get("Content-Type") != "application/xml" || response.Header.Get("x-ms-version") != "2023-11-03" {
 				t.Errorf("got %v", response.Header)
 			}
 		})
@@ -107,7 +107,7 @@ func TestDenialIsTheServicesOwn(t *testing.T) {
 
 func TestAnswersToUnknownNames(t *testing.T) {
 	r := newRig(t, nil)
-	r.apply(cloud(storageAccount("sta", model.NetworkACLs{DefaultAllow: true})))
+	r.apply(cloud(storageAccount("sta", model.NetworkRules{DefaultAllow: true})))
 	client := r.client(byInternet("20.1.2.3"))
 	for _, test := range []struct {
 		host   string

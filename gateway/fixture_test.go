@@ -22,6 +22,7 @@ import (
 
 	"postern/model"
 	"postern/plan"
+	"postern/service/all"
 	"postern/wire"
 )
 
@@ -36,6 +37,8 @@ var (
 )
 
 const (
+	identityStorage model.Identity = 16
+
 	identityApp     model.Identity = 4101 // snet-app, has the endpoint
 	identityOther   model.Identity = 4102 // snet-other, has the endpoint
 	identityPlain   model.Identity = 4103 // snet-plain, has no endpoint
@@ -50,24 +53,37 @@ func accountID(name string) model.ResourceID {
 	return model.ResourceID("/subscriptions/s/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/" + name)
 }
 
-func storageAccount(name string, acls model.NetworkACLs) plan.Account {
-	return plan.Account{ID: accountID(name), Name: name, Address: accountAddress, PublicNetworkAccess: true, NetworkACLs: acls}
+func storageAccount(name string, acls model.NetworkRules) plan.Instance {
+	acls.PublicNetworkAccess = true
+	return plan.Instance{ID: accountID(name), Service: "storage", Space: "storage", Endpoint: model.Services[0], Name: name,
+		Address: accountAddress, Rules: acls, Ports: []model.ServicePort{{Number: 80, Way: model.WayHTTP}, {Number: 443, Way: model.WayHTTPS}}}
 }
 
-func ruleFor(name string, identity model.Identity) model.NetworkACLs {
-	return model.NetworkACLs{VirtualNetworkRules: []model.VirtualNetworkRule{{Subnet: subnetID(name), Identity: identity}}}
+func backendAt(address string) []model.Backend { return []model.Backend{{Address: address, Weight: 1}} }
+
+// target is an account by its name.
+func target(snapshot *Snapshot, name string) Target {
+	found, err := snapshot.Find(name + ".table.core.windows.net")
+	if err != nil {
+		panic(err)
+	}
+	return found
 }
 
-func cloud(accounts ...plan.Account) plan.Node {
-	names := map[string]string{"stelsewhere": "20.60.9.9"}
+func ruleFor(name string, identity model.Identity) model.NetworkRules {
+	return model.NetworkRules{VirtualNetworkRules: []model.VirtualNetworkRule{{Subnet: subnetID(name), Identity: identity}}}
+}
+
+func cloud(accounts ...plan.Instance) plan.Node {
+	names := map[string]string{"storage/stelsewhere": "20.60.9.9"}
 	for _, a := range accounts {
-		names[a.Name] = a.Address.String()
+		names["storage/"+a.Name] = a.Address.String()
 	}
 	return plan.Node{Node: "gw", Role: model.RoleGateway, Gateway: &plan.Gateway{
 		ServiceLocator: serviceLocator,
 		Addresses:      []netip.Addr{accountAddress},
-		StorageSuffix:  "core.windows.net",
-		Accounts:       accounts,
+		Zones:          all.Zones(model.DefaultSettings),
+		Instances:      accounts,
 		Subnets: []plan.Subnet{
 			{Identity: identityApp, ID: subnetID("snet-app"), VNet: vnet, EnabledServices: 1 << 0},
 			{Identity: identityOther, ID: subnetID("snet-other"), VNet: vnet, EnabledServices: 1 << 0},
@@ -91,7 +107,7 @@ func snapshotOf(t testing.TB, node plan.Node) *Snapshot {
 
 // serviceAddress is where an endpoint caller's packets arrive.
 var serviceAddress = netip.AddrPortFrom(wire.Parts{
-	Locator: serviceLocator, Function: model.FunctionService, Identity: storageService.Identity, IPv4: accountAddress,
+	Locator: serviceLocator, Function: model.FunctionService, Identity: identityStorage, IPv4: accountAddress,
 }.Address(), 443)
 
 // publicAddress is where everybody else's arrive.
@@ -163,7 +179,8 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 	r := &rig{t: t}
 	r.log = NewAccessLog(r, 0)
 	config := Config{AccessLog: r.log, Logger: slog.New(slog.DiscardHandler)}
-	config.Table = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+	config.BuiltIn = map[string]http.Handler{}
+	config.BuiltIn["storage/table"] = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if _, err := io.Copy(io.Discard, q.Body); err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			return
@@ -214,9 +231,13 @@ func (r *rig) listen(w way, serve func(net.Listener) error) string {
 	return l.Addr().String()
 }
 
+func (r *rig) plain(l net.Listener) error { return r.Serve(l, 80) }
+
+func (r *rig) secure(l net.Listener) error { return r.Serve(l, 443) }
+
 // client is an HTTP client whose every connection goes one way over plain HTTP.
 func (r *rig) client(w way) *http.Client {
-	address := r.listen(w, r.ServePlain)
+	address := r.listen(w, r.plain)
 	transport := &http.Transport{
 		DisableCompression: true,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {

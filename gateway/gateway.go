@@ -1,11 +1,12 @@
-// Package gateway is the service's side of the network: it reads who calls from the peer address of each connection,
-// finds the account by Host and server name, judges the account's network rules and the caller's endpoint policy, logs
-// the request, and hands it to the backend. It is a plain Go server on listeners that it is given, kernel sockets or a
+// Package gateway is the services' side of the network: it reads who calls from the peer address of each connection, finds
+// the instance by Host, server name, the service's own start-up protocol or address, judges the instance's network rules and
+// the caller's endpoint policy, logs, and hands the request or the connection to a backend. It knows no service: what is one
+// service's stands in its folder of service/. It is a plain Go server on listeners that it is given, kernel sockets or a
 // userspace stack's alike.
 //
-// The way of a request: connections.go (accept, register) → account.go (which account) → judge.go (who may) →
-// http.go (answer or forward) → accesslog.go (one line). Apply replaces the plan at once and asks every open connection
-// again.
+// The way of a connection: serve.go (accept, register, which way) → name.go (which instance) → judge.go (who may) →
+// http.go, or passthrough.go (answer or forward) → backend.go (where to) → accesslog.go (one line). Apply replaces the plan
+// at once and asks every open connection again.
 package gateway
 
 import (
@@ -23,6 +24,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"postern/firewall"
 	"postern/plan"
 )
 
@@ -31,11 +33,15 @@ type Config struct {
 	// AccessLog takes one entry a request. The gateway does not close it.
 	AccessLog *AccessLog
 
-	// Table serves the table service of accounts without a backend of their own. Host, path and query are as the client
-	// sent them; RequestFrom tells account and caller. nil: such requests are answered 501.
-	Table http.Handler
+	// BuiltIn serve instances without a backend, by SERVICE/PART: "storage/table". Host, path and query are as the client
+	// sent them; RequestFrom tells instance and caller. Requests that none is for are answered 501.
+	BuiltIn map[string]http.Handler
 
-	// Dial opens connections to the accounts' backends; nil: net.Dialer's.
+	// Tokens verifies a bearer token that is made for one of the audiences, and tells whose it is (ID-2). nil: no managed
+	// identity is known.
+	Tokens func(raw string, audiences []string) (firewall.Managed, error)
+
+	// Dial opens connections to backends; nil: net.Dialer's.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// GetCertificate gives the certificate for a server name; needed for ServeTLS.
@@ -64,8 +70,13 @@ type Gateway struct {
 	tls         *tls.Config
 	proxy       *httputil.ReverseProxy
 	transport   *http.Transport
+	backends    *backends
+	handoff     *handoff // connections for server
 	connections registry
 	metrics     *metrics
+
+	serving   sync.WaitGroup // connections that are passed through
+	listening listeners
 
 	applying sync.Mutex // one Apply at a time
 
@@ -90,7 +101,7 @@ func New(config Config) (*Gateway, error) {
 	orDefault(&config.HeaderTimeout, defaultHeaderTimeout)
 	orDefault(&config.IdleTimeout, defaultIdleTimeout)
 	orDefault(&config.StallTimeout, defaultStallTimeout)
-	g := &Gateway{config: config}
+	g := &Gateway{config: config, backends: newBackends(), handoff: newHandoff()}
 	var err error
 	if g.metrics, err = newMetrics(config.Metrics, &g.connections, config.AccessLog); err != nil {
 		return nil, err
@@ -98,7 +109,7 @@ func New(config Config) (*Gateway, error) {
 	g.transport = newTransport(config.Dial, config.StallTimeout)
 	g.proxy = newProxy(g.transport, config.Logger)
 	g.tls = &tls.Config{GetCertificate: config.GetCertificate, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
-	// The storage services speak HTTP/1.1 alone, and one request at a time is what connection bookkeeping relies on.
+	// HTTP/1.1 alone: one request at a time is what connection bookkeeping relies on.
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	g.server = &http.Server{
@@ -111,6 +122,7 @@ func New(config Config) (*Gateway, error) {
 		ErrorLog:                     slog.NewLogLogger(config.Logger.Handler(), slog.LevelDebug),
 		Protocols:                    protocols,
 	}
+	go func() { _ = g.server.Serve(g.handoff) }() // until Close or Shutdown
 	return g, nil
 }
 
@@ -151,9 +163,10 @@ func (g *Gateway) Apply(node plan.Node) error {
 func (r revocation) entry() Entry {
 	now := time.Now()
 	entry := Entry{
-		Time: now.UTC(), Account: r.account, Service: r.was.service, StatusText: StatusConnectionRevoked,
+		Time: now.UTC(), Protocol: r.connection.protocol, StatusText: StatusConnectionRevoked,
 		DurationMs: milliseconds(now.Sub(r.connection.since)), Rule: r.was.decision.Rule, MissingRule: r.now.Missing,
 	}
+	entry.setTarget(r.was.target)
 	entry.setCaller(r.was.caller, r.was.snapshot)
 	return entry
 }
@@ -161,61 +174,37 @@ func (r revocation) entry() Entry {
 // Snapshot is the plan in force; nil before the first Apply.
 func (g *Gateway) Snapshot() *Snapshot { return g.snapshot.Load() }
 
-// ServePlain serves HTTP on a listener until Close or Shutdown, when it returns nil, or until the listener fails.
-func (g *Gateway) ServePlain(l net.Listener) error {
-	return g.serveOn(&listener{Listener: l, gateway: g})
-}
-
-// ServeTLS serves HTTPS on a listener, which must not speak TLS itself, as ServePlain does.
-func (g *Gateway) ServeTLS(l net.Listener) error {
-	if g.config.GetCertificate == nil {
-		return errors.New("serve TLS: there is no certificate: give Config.GetCertificate")
-	}
-	return g.serveOn(&listener{Listener: l, gateway: g, tls: g.tls})
-}
-
-func (g *Gateway) serveOn(l *listener) error {
-	if err := g.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve on %s: %w", l.Addr(), err)
-	}
-	return nil
-}
-
-// Shutdown stops accepting and waits for the requests under way, at most as long as the context allows.
+// Shutdown stops accepting and waits for the requests and connections under way, at most as long as the context allows.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	defer g.transport.CloseIdleConnections()
+	g.listening.close()
 	if err := g.server.Shutdown(ctx); err != nil {
 		return fmt.Errorf("shut gateway down: %w", err)
 	}
-	return nil
+	done := make(chan struct{})
+	go func() { g.serving.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("shut gateway down: %w", ctx.Err())
+	}
 }
 
 // Close ends all listeners and connections at once.
 func (g *Gateway) Close() error {
 	defer g.transport.CloseIdleConnections()
-	if err := g.server.Close(); err != nil {
+	g.listening.close()
+	err := g.server.Close()
+	g.handoff.Close()
+	for _, c := range g.connections.all() {
+		err = errors.Join(err, c.Close())
+	}
+	g.serving.Wait()
+	if err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("close gateway: %w", err)
 	}
 	return nil
-}
-
-// listener registers what it accepts, and puts TLS above it.
-type listener struct {
-	net.Listener
-	gateway *Gateway
-	tls     *tls.Config // nil: plain
-}
-
-func (l *listener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err // net/http tells temporary errors apart by their own type
-	}
-	c := l.gateway.connections.accept(conn, l.gateway.config.StallTimeout)
-	if l.tls == nil {
-		return c, nil
-	}
-	return tls.Server(c, l.tls), nil
 }
 
 type connectionKey struct{}

@@ -6,22 +6,26 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 
-	"postern/plan"
+	"postern/firewall"
+	"postern/model"
+	"postern/service"
 )
 
-// Request is what the gateway knows of an admitted request: for Config.Table.
+// Request is what the gateway knows of an admitted request: for Config.BuiltIn.
 type Request struct {
-	Account  plan.Account
-	Service  string // one of the Service constants
+	Instance *Instance
+	Part     string // sub-service
 	Caller   Caller
 	Decision Decision
-	ID       string // what the log has as requestId, unless the answer sets x-ms-request-id itself
+	ID       string // what the log has as requestId, unless the answer sets the service's own header for it
+	backend  string // that was chosen; "" for the gateway's own service
 }
 
 type requestKey struct{}
@@ -37,11 +41,11 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	c := r.Context().Value(connectionKey{}).(*connection)
 	start := time.Now()
 	body := watchBody(w, r, g.config.StallTimeout)
-	answer := &response{ResponseWriter: w}
+	answer := &response{ResponseWriter: w, spoken: &service.DefaultHTTP}
 	exchange := &exchange{
 		decision: decisionReject,
 		entry: Entry{
-			Time: start.UTC(), Operation: unknownOperation, Method: r.Method, URI: r.URL.EscapedPath(),
+			Time: start.UTC(), Operation: unknownOperation, Protocol: protocolOf(r), Method: r.Method, URI: r.URL.EscapedPath(),
 			RequestID: uuid.NewString(), UserAgent: r.UserAgent(),
 		},
 	}
@@ -55,7 +59,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		if entry.StatusCode = answer.status; finished {
 			entry.StatusCode = answer.code()
 		}
-		if id := answer.Header().Get(headerRequestID); id != "" {
+		if id := answer.Header().Get(answer.spoken.RequestID); id != "" {
 			entry.RequestID = id
 		}
 		switch {
@@ -79,9 +83,18 @@ type exchange struct {
 	decision string
 }
 
-// answer finds the account, judges, and forwards or refuses.
+// unknownOperation stands for a request whose meaning is not known. The backend still judges it.
+const unknownOperation = "Unknown"
+
+func protocolOf(r *http.Request) string {
+	if r.TLS != nil {
+		return string(model.WayHTTPS)
+	}
+	return string(model.WayHTTP)
+}
+
+// answer finds the instance, judges, and forwards or refuses.
 func (g *Gateway) answer(w *response, r *http.Request, c *connection, x *exchange) {
-	refuse := func(e storageError) { e.write(w, r, x.entry.Service, x.entry.RequestID, time.Now()) }
 	snapshot := g.snapshot.Load()
 	caller := Identify(snapshot, c.local, c.peer)
 	x.entry.setCaller(caller, snapshot)
@@ -90,78 +103,135 @@ func (g *Gateway) answer(w *response, r *http.Request, c *connection, x *exchang
 	if r.TLS != nil {
 		serverName = r.TLS.ServerName
 	}
-	endpoint, err := endpointOf(r.Host, serverName, snapshot.Suffix())
-	x.entry.Account, x.entry.Service = endpoint.Account, endpoint.Service
-	x.entry.Operation = Operation(endpoint.Service, r.Method, r.URL.Path, r.URL.Query(), r.Header)
+	target, err := snapshot.asked(r.Host, serverName)
+	if err != nil && target.Service == nil {
+		target.Service, target.Part = snapshot.zonesInForce().guess(r.Host)
+	}
+	x.entry.setTarget(target)
+	if target.Service == nil {
+		target.Service = snapshot.serviceFor(caller)
+	}
+	denial := &service.Denial{Kind: caller.Kind, Caller: caller.Address, Host: r.Host, Instance: target.Name, Part: target.Part,
+		Request: r, RequestID: x.entry.RequestID}
+	if target.Service != nil {
+		w.spoken = target.Service.Spoken()
+	}
+	if name := w.spoken.Operation; name != nil {
+		x.entry.Operation = name(target.Part, r)
+	}
+	refuse := func(fault service.Fault) {
+		denial.Fault, denial.Time, denial.Subnet = fault, time.Now(), model.ResourceID(x.entry.Subnet)
+		w.refuse(denial)
+	}
 	switch {
 	case snapshot == nil: // nobody is told anything, not even what is wrong with the host
-		if x.entry.Service == "" {
-			x.entry.Service = serviceGuess(r.Host)
-		}
-		x.decision, x.entry.MissingRule = decisionDeny, Judge(nil, caller, "").Missing
-		refuse(errAuthorizationFailure)
+		denial.Decision = Judge(nil, caller, target)
+		x.decision, x.entry.MissingRule = decisionDeny, denial.Decision.Missing
+		refuse(service.Forbidden)
 		return
 	case errors.Is(err, errMisdirected):
-		refuse(errOtherAccount)
+		refuse(service.Misdirected)
 		return
 	case err != nil:
-		x.entry.Service = serviceGuess(r.Host)
-		refuse(errInvalidHost)
+		refuse(service.NoSuchName)
 		return
 	case r.Method == http.MethodConnect:
-		refuse(errMethodNotAllowed)
+		refuse(service.BadMethod)
 		return
 	}
 
-	admitted, ok := g.admit(c, endpoint)
+	admitted, ok := g.admit(c, target, g.managed(r, target))
 	if !ok { // the connection is being reset: there is nobody to answer
 		x.decision, x.entry.MissingRule = decisionDeny, "the connection was revoked"
 		panic(http.ErrAbortHandler)
 	}
 	x.entry.setCaller(admitted.caller, admitted.snapshot)
 	x.entry.Rule, x.entry.MissingRule = admitted.decision.Rule, admitted.decision.Missing
+	denial.Decision = admitted.decision
 	if !admitted.decision.Allow {
 		x.decision = decisionDeny
 		switch {
-		case admitted.decision.Reason != ReasonUnknownAccount:
-			refuse(errAuthorizationFailure)
-		case admitted.snapshot.Elsewhere(endpoint.Account):
-			refuse(errOtherAccount)
+		case admitted.decision.Reason != firewall.ReasonUnknownAccount:
+			refuse(service.Forbidden)
+		case target.Elsewhere || admitted.target.Instance != nil:
+			refuse(service.Misdirected)
 		default:
-			refuse(errUnknownAccount)
+			refuse(service.NoSuchInstance)
 		}
 		return
 	}
 	x.decision = decisionAllow
-	account, _ := admitted.snapshot.Account(endpoint.Account)
-	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, Request{
-		Account: account, Service: endpoint.Service, Caller: admitted.caller, Decision: admitted.decision, ID: x.entry.RequestID,
-	}))
-	switch {
-	case account.Backend != "":
-		g.proxy.ServeHTTP(w, r)
-	case endpoint.Service == ServiceTable && g.config.Table != nil:
-		g.config.Table.ServeHTTP(w, r)
-	default:
-		refuse(errNotImplemented)
+	instance := admitted.target.Instance
+	request := Request{Instance: instance, Part: target.Part, Caller: admitted.caller, Decision: admitted.decision, ID: x.entry.RequestID}
+	handler := g.config.BuiltIn[instance.Service+"/"+target.Part]
+	switch backend, found := g.backends.choose(instance, target.Part); {
+	case found:
+		request.backend, handler = backend, g.proxy
+		x.entry.Backend = backend
+	case handler == nil:
+		refuse(service.NotServed)
+		return
 	}
+	handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, request)))
+}
+
+// serviceFor is the service that a caller came to, by its address alone; nil where that says nothing.
+func (s *Snapshot) serviceFor(caller Caller) *service.Service {
+	if target, ok := s.At(caller.Dialled); ok {
+		return target.Service
+	}
+	if s != nil && s.endpoints[caller.Service] != nil {
+		return s.endpoints[caller.Service].service
+	}
+	return nil
+}
+
+// managed is the managed identity of a request's token, where the instance's rules may let one in (FW-9, FW-10).
+func (g *Gateway) managed(r *http.Request, target Target) firewall.Managed {
+	raw, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if target.Instance == nil || !bearer || g.config.Tokens == nil {
+		return firewall.Managed{}
+	}
+	if rules := &target.Instance.Rules; len(rules.ResourceAccessRules) == 0 && len(rules.Bypass) == 0 {
+		return firewall.Managed{}
+	}
+	managed, err := g.config.Tokens(raw, target.Service.Audiences)
+	if err != nil {
+		return firewall.Managed{} // the backend says what it thinks of the token; here it proves nothing
+	}
+	return managed
 }
 
 // admit judges, and registers an admission with the connection so that no Apply misses it (see Gateway.admission). A
 // refusal is an admission whose decision does not allow; false means that the connection is revoked already.
-func (g *Gateway) admit(c *connection, endpoint Endpoint) (admission, bool) {
-	if a, ok := c.known(g.snapshot.Load(), endpoint.Account); ok {
+func (g *Gateway) admit(c *connection, target Target, managed firewall.Managed) (admission, bool) {
+	if a, ok := c.known(g.snapshot.Load(), target, managed); ok {
 		return a, true
 	}
 	g.admission.RLock()
 	defer g.admission.RUnlock()
 	snapshot := g.snapshot.Load()
 	caller := Identify(snapshot, c.local, c.peer)
-	a := admission{snapshot: snapshot, caller: caller, decision: Judge(snapshot, caller, endpoint.Account), service: endpoint.Service}
+	caller.Managed = managed
+	if target.Instance != nil {
+		target = snapshot.again(target) // a newer plan may have come since it was found
+	}
+	a := admission{snapshot: snapshot, caller: caller, target: target, decision: Judge(snapshot, caller, target)}
 	if !a.decision.Allow {
 		return a, !c.isRevoked()
 	}
-	return a, c.remember(endpoint.Account, a)
+	return a, c.remember(a)
+}
+
+// setTarget fills in who was asked for.
+func (e *Entry) setTarget(target Target) {
+	e.Account, e.Service = target.Name, target.Part
+	if target.Service != nil && e.Service == "" {
+		e.Service = target.Service.Name
+	}
+	if target.Instance != nil {
+		e.ResourceID = string(target.Instance.ID)
+	}
 }
 
 // setCaller fills in who called, with the names that a snapshot knows for it.
@@ -171,7 +241,7 @@ func (e *Entry) setCaller(caller Caller, snapshot *Snapshot) {
 		e.CallerIPAddress = caller.Address.String()
 	}
 	e.VirtualNetwork, e.Subnet = "", ""
-	if caller.Kind != CallerEndpoint {
+	if caller.Kind != firewall.Endpoint {
 		return
 	}
 	if subnet, ok := snapshot.Subnet(caller.Subnet); ok {
@@ -191,6 +261,26 @@ type response struct {
 	status     int
 	bytes      int64
 	statusText string // set by whoever knows better than the status
+	spoken     *service.HTTP
+}
+
+// refuse answers as the service itself would (FW-12).
+func (w *response) refuse(d *service.Denial) {
+	answer := w.spoken.Refuse(d)
+	header := w.Header()
+	for name, values := range answer.Header {
+		header[name] = values
+	}
+	header.Set("Content-Length", strconv.Itoa(len(answer.Body)))
+	header.Set("Server", "Postern")
+	if w.spoken.RequestID != "" {
+		header.Set(w.spoken.RequestID, d.RequestID)
+	}
+	if w.spoken.ErrorCode == "" && w.statusText == "" {
+		w.statusText = d.Fault.String()
+	}
+	w.WriteHeader(answer.Status)
+	_, _ = w.Write(answer.Body) // a client that is gone has no answer to give
 }
 
 func (w *response) WriteHeader(status int) {
@@ -225,7 +315,7 @@ func (w *response) code() int {
 
 // text is the service's error code, or the class of the status.
 func (w *response) text() string {
-	switch code := w.Header().Get(headerErrorCode); {
+	switch code := w.Header().Get(w.spoken.ErrorCode); {
 	case w.statusText != "":
 		return w.statusText
 	case w.code() < 400:

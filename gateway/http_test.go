@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"postern/firewall"
 	"postern/model"
 	"postern/plan"
 )
@@ -44,6 +45,10 @@ func TestStoryOfASubnet(t *testing.T) {
 			}
 			want.StatusCode, want.Method, want.URI, want.Operation = status, "POST", "/operations", "InsertEntity"
 			want.Service, want.Account, want.UserAgent = "table", "sta", "app/1"
+			want.Protocol = "http"
+			if !strings.Contains(want.MissingRule, "no plan yet") {
+				want.ResourceID = string(accountID("sta"))
+			}
 			if status == 200 {
 				want.RequestBytes = 20
 			}
@@ -60,17 +65,17 @@ func TestStoryOfASubnet(t *testing.T) {
 			}
 		})
 	}
-	app := Entry{CallerKind: CallerEndpoint, CallerIPAddress: "10.13.76.36", VirtualNetwork: string(vnet), Subnet: string(subnetID("snet-app"))}
-	public := Entry{CallerKind: CallerPublic, CallerIPAddress: "20.1.2.3"}
-	platform := Entry{CallerKind: CallerPlatform, CallerIPAddress: "100.64.0.7"}
+	app := Entry{CallerKind: firewall.Endpoint, CallerIPAddress: "10.13.76.36", VirtualNetwork: string(vnet), Subnet: string(subnetID("snet-app"))}
+	public := Entry{CallerKind: firewall.Public, CallerIPAddress: "20.1.2.3"}
+	platform := Entry{CallerKind: firewall.Platform, CallerIPAddress: "100.64.0.7"}
 	allowed := func(e Entry, rule string) Entry { e.StatusText, e.Rule = StatusSuccess, rule; return e }
 	denied := func(e Entry, missing string) Entry {
 		e.StatusText, e.MissingRule = "AuthorizationFailure", missing
 		return e
 	}
 
-	expect("FW-3 FW-13 before the first plan", internet, 403, denied(Entry{CallerKind: CallerUnknown, CallerIPAddress: "20.1.2.3"}, "no plan yet"))
-	r.apply(cloud(storageAccount("sta", model.NetworkACLs{DefaultAllow: true})))
+	expect("FW-3 FW-13 before the first plan", internet, 403, denied(Entry{CallerKind: firewall.Unknown, CallerIPAddress: "20.1.2.3"}, "no plan yet"))
+	r.apply(cloud(storageAccount("sta", model.NetworkRules{DefaultAllow: true})))
 	expect("FW-1 FW-13 open", internet, 200, allowed(public, "defaultAction Allow"))
 	r.apply(cloud(storageAccount("sta", ipRules("20.1.2.3"))))
 	expect("FW-4 FW-13 ip-rule", internet, 200, allowed(public, "ipRules 20.1.2.3"))
@@ -85,7 +90,7 @@ func TestStoryOfASubnet(t *testing.T) {
 
 func TestEndpointPolicyIsLoggedByTheService(t *testing.T) {
 	r := newRig(t, nil)
-	r.apply(cloud(storageAccount("stown", model.NetworkACLs{DefaultAllow: true}), storageAccount("rogue", model.NetworkACLs{DefaultAllow: true})))
+	r.apply(cloud(storageAccount("stown", model.NetworkRules{DefaultAllow: true}), storageAccount("rogue", model.NetworkRules{DefaultAllow: true})))
 	client := r.client(byEndpoint(identityPolicy, "10.13.80.4"))
 	t.Run("SEP-2 SEP-6 SEP-8 the rogue account is refused and logged", func(t *testing.T) {
 		if response, _ := ask(t, client, "GET", "stown.table.core.windows.net", "/t", nil, ""); response.StatusCode != 200 {
@@ -105,7 +110,7 @@ func TestServiceSideFiltersTheDataPlaneOfEveryService(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }))
 	t.Cleanup(backend.Close)
 	account := storageAccount("sta", ruleFor("snet-app", identityApp))
-	account.Backend = backend.Listener.Addr().String()
+	account.Backends = backendAt(backend.Listener.Addr().String())
 	r := newRig(t, nil)
 	r.apply(cloud(account))
 	in, out := r.client(byEndpoint(identityApp, "10.13.76.36")), r.client(byEndpoint(identityOther, "10.13.77.4"))
@@ -127,9 +132,9 @@ func TestTLS(t *testing.T) {
 	r := newRig(t, func(c *Config) {
 		c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil }
 	})
-	r.apply(cloud(storageAccount("sta", ruleFor("snet-app", identityApp)), storageAccount("stb", model.NetworkACLs{DefaultAllow: true})))
+	r.apply(cloud(storageAccount("sta", ruleFor("snet-app", identityApp)), storageAccount("stb", model.NetworkRules{DefaultAllow: true})))
 	client := func(w way, serverName string) *http.Client {
-		address := r.listen(w, r.ServeTLS)
+		address := r.listen(w, r.secure)
 		transport := &http.Transport{
 			ForceAttemptHTTP2: true, // which the gateway does not speak
 			TLSClientConfig:   &tls.Config{RootCAs: pool, ServerName: serverName},
@@ -159,7 +164,7 @@ func TestTLS(t *testing.T) {
 		if response.StatusCode != 200 || response.ProtoMajor != 1 {
 			t.Errorf("got %d %s", response.StatusCode, response.Proto)
 		}
-		if got := r.last(1); got.CallerKind != CallerEndpoint || !strings.HasPrefix(got.CallerIPAddress, "10.13.76.36:") {
+		if got := r.last(1); got.CallerKind != firewall.Endpoint || !strings.HasPrefix(got.CallerIPAddress, "10.13.76.36:") {
 			t.Errorf("got %+v", got)
 		}
 		if response := get(t, client(byInternet("20.1.2.3"), tableHost), tableHost); response.StatusCode != 403 {
@@ -177,16 +182,16 @@ func TestTLS(t *testing.T) {
 func TestStalledBodyDoesNotHoldTheGateway(t *testing.T) {
 	r := newRig(t, func(c *Config) {
 		c.StallTimeout = 50 * time.Millisecond
-		c.Table = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		c.BuiltIn["storage/table"] = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 			if _, err := io.ReadAll(q.Body); err != nil {
 				w.WriteHeader(400)
 			}
 		})
 	})
-	r.apply(cloud(storageAccount("sta", model.NetworkACLs{DefaultAllow: true})))
+	r.apply(cloud(storageAccount("sta", model.NetworkRules{DefaultAllow: true})))
 	for i, w := range []way{byInternet("20.1.2.3"), byEndpoint(identityUnknown, "10.0.0.4")} {
 		// Half a body, and silence: raw returns when the gateway has closed.
-		raw(t, r.listen(w, r.ServePlain), "POST /t HTTP/1.1\r\nHost: "+tableHost+"\r\nContent-Length: 100\r\n\r\nhalf")
+		raw(t, r.listen(w, r.plain), "POST /t HTTP/1.1\r\nHost: "+tableHost+"\r\nContent-Length: 100\r\n\r\nhalf")
 		r.last(i + 1)
 	}
 	if got := r.entries()[0]; got.StatusText != StatusNetworkError || got.RequestBytes != 4 {
@@ -199,7 +204,7 @@ func TestSlowBackendIsNotAStalledBody(t *testing.T) {
 	const stall = 30 * time.Millisecond
 	r := newRig(t, func(c *Config) {
 		c.StallTimeout = stall
-		c.Table = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		c.BuiltIn["storage/table"] = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 			_, _ = io.ReadAll(q.Body)
 			select {
 			case <-q.Context().Done():
@@ -208,7 +213,7 @@ func TestSlowBackendIsNotAStalledBody(t *testing.T) {
 			}
 		})
 	})
-	r.apply(cloud(storageAccount("sta", model.NetworkACLs{DefaultAllow: true})))
+	r.apply(cloud(storageAccount("sta", model.NetworkRules{DefaultAllow: true})))
 	response, _ := ask(t, r.client(byInternet("20.1.2.3")), "POST", tableHost, "/t", nil, "body")
 	if response.StatusCode != 200 {
 		t.Errorf("got %d", response.StatusCode)
@@ -218,37 +223,37 @@ func TestSlowBackendIsNotAStalledBody(t *testing.T) {
 func TestRequestFrom(t *testing.T) {
 	seen := make(chan Request, 1)
 	r := newRig(t, func(c *Config) {
-		c.Table = http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
+		c.BuiltIn["storage/table"] = http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
 			request, _ := RequestFrom(q.Context())
 			seen <- request
 		})
 	})
-	account := storageAccount("sta", model.NetworkACLs{DefaultAllow: true})
+	account := storageAccount("sta", model.NetworkRules{DefaultAllow: true})
 	account.Keys = [2]string{"a2V5MQ==", "a2V5Mg=="}
 	r.apply(cloud(account))
 	ask(t, r.client(byEndpoint(identityApp, "10.13.76.36")), "GET", tableHost, "/t", nil, "")
 	got := <-seen
-	if got.Account.Keys != account.Keys || got.Caller.Subnet != identityApp || got.Service != ServiceTable || !got.Decision.Allow || got.ID != r.last(1).RequestID {
+	if got.Instance.Keys != account.Keys || got.Caller.Subnet != identityApp || got.Part != "table" || !got.Decision.Allow || got.ID != r.last(1).RequestID {
 		t.Errorf("got %+v", got)
 	}
 }
 
 func TestApplyRefusesWhatIsNoPlan(t *testing.T) {
 	r := newRig(t, nil)
-	good := cloud(storageAccount("sta", model.NetworkACLs{DefaultAllow: true}))
+	good := cloud(storageAccount("sta", model.NetworkRules{DefaultAllow: true}))
 	r.apply(good)
 	before := r.Snapshot()
 	change := func(f func(*plan.Gateway)) plan.Node {
-		node := cloud(storageAccount("sta", model.NetworkACLs{}))
+		node := cloud(storageAccount("sta", model.NetworkRules{}))
 		f(node.Gateway)
 		return node
 	}
 	for name, node := range map[string]plan.Node{
 		"no gateway":      {Node: "h1", Role: model.RoleHost},
 		"no locator":      change(func(g *plan.Gateway) { g.ServiceLocator = model.Locator{} }),
-		"no suffix":       change(func(g *plan.Gateway) { g.StorageSuffix = "." }),
-		"account twice":   change(func(g *plan.Gateway) { g.Accounts = append(g.Accounts, g.Accounts[0]) }),
-		"account name":    change(func(g *plan.Gateway) { g.Accounts[0].Name = "st-a" }),
+		"no service":      change(func(g *plan.Gateway) { g.Instances[0].Service = "another" }),
+		"account twice":   change(func(g *plan.Gateway) { g.Instances = append(g.Instances, g.Instances[0]) }),
+		"account name":    change(func(g *plan.Gateway) { g.Instances[0].Name = "st-a" }),
 		"identity twice":  change(func(g *plan.Gateway) { g.Subnets[1].Identity = g.Subnets[0].Identity }),
 		"reserved number": change(func(g *plan.Gateway) { g.Subnets[0].Identity = 16 }),
 	} {
@@ -266,9 +271,6 @@ func TestConfigIsChecked(t *testing.T) {
 		t.Error("a gateway without an access log")
 	}
 	r := newRig(t, nil)
-	if err := r.ServeTLS(nil); err == nil {
-		t.Error("TLS without a certificate")
-	}
 	registry := prometheus.NewRegistry()
 	if _, err := New(Config{AccessLog: r.log, Metrics: registry}); err != nil {
 		t.Error(err)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"postern/service"
 )
 
 // Limits of the connections to backends.
@@ -32,13 +34,13 @@ func newTransport(dial func(ctx context.Context, network, address string) (net.C
 	}
 }
 
-// newProxy forwards a judged request to its account's backend. Host, path and query stay as the client wrote them, since
+// newProxy forwards a judged request to the backend that was chosen. Host, path and query stay as the client wrote them, since
 // SharedKey signs them.
 func newProxy(transport http.RoundTripper, logger *slog.Logger) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			request, _ := RequestFrom(r.In.Context())
-			r.Out.URL.Scheme, r.Out.URL.Host = "http", request.Account.Backend
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", request.backend
 			r.Out.URL.RawQuery = r.In.URL.RawQuery // ReverseProxy drops what it cannot parse
 			r.Out.Host = r.In.Host
 			// A client's word about who it is must not reach a backend beside ours, and an upgraded connection would
@@ -61,8 +63,9 @@ func newProxy(transport http.RoundTripper, logger *slog.Logger) *httputil.Revers
 				answer.statusText = StatusNetworkError
 			}
 			request, _ := RequestFrom(r.Context())
-			logger.Warn("backend did not answer", "account", request.Account.Name, "backend", request.Account.Backend, "error", err)
-			errBackendUnavailable.write(w, r, request.Service, request.ID, time.Now())
+			logger.Warn("backend did not answer", "instance", request.Instance.ID, "backend", request.backend, "error", err)
+			answer.refuse(&service.Denial{Fault: service.BackendDown, Host: r.Host, Instance: request.Instance.Name, Part: request.Part,
+				Request: r, RequestID: request.ID, Time: time.Now()})
 		},
 	}
 }

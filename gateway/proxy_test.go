@@ -72,10 +72,10 @@ func TestBackendGetsWhatTheClientSigned(t *testing.T) {
 			return (&net.Dialer{}).DialContext(ctx, network, l.Addr().String())
 		}
 	})
-	account := storageAccount("sta", model.NetworkACLs{DefaultAllow: true})
-	account.Backend = "minio.internal:9000"
+	account := storageAccount("sta", model.NetworkRules{DefaultAllow: true})
+	account.Backends = backendAt("minio.internal:9000")
 	r.apply(cloud(account))
-	address := r.listen(byInternet("20.1.2.3"), r.ServePlain)
+	address := r.listen(byInternet("20.1.2.3"), r.plain)
 
 	const target = "/devstoreaccount1//a%2Fb%20(c='d')/e?comp=list&bad=%zz;x&sig=a%2Bb"
 	answer := raw(t, address, "GET "+target+" HTTP/1.1\r\nHost: StA.Table.core.windows.net:10002\r\nAuthorization: SharedKey sta:abc=\r\n"+
@@ -84,7 +84,7 @@ func TestBackendGetsWhatTheClientSigned(t *testing.T) {
 	if !strings.HasPrefix(answer, "HTTP/1.1 204 ") || !strings.Contains(answer, "of-the-backend") {
 		t.Errorf("got %s", answer)
 	}
-	if got := <-dialled; got != account.Backend {
+	if got := <-dialled; got != account.Backends[0].Address {
 		t.Errorf("dialled %q", got)
 	}
 	head := <-heads
@@ -124,8 +124,8 @@ func TestLogOfBackendsThatFail(t *testing.T) {
 		}
 	}))
 	t.Cleanup(backend.Close)
-	account, gone := storageAccount("sta", model.NetworkACLs{DefaultAllow: true}), storageAccount("gone", model.NetworkACLs{DefaultAllow: true})
-	account.Backend, gone.Backend = backend.Listener.Addr().String(), "127.0.0.1:1"
+	account, gone := storageAccount("sta", model.NetworkRules{DefaultAllow: true}), storageAccount("gone", model.NetworkRules{DefaultAllow: true})
+	account.Backends, gone.Backends = backendAt(backend.Listener.Addr().String()), backendAt("127.0.0.1:1")
 	r := newRig(t, nil)
 	r.apply(cloud(account, gone))
 	client := r.client(byInternet("20.1.2.3"))
@@ -168,7 +168,7 @@ func TestLogOfBackendsThatFail(t *testing.T) {
 func TestNothingTakesTheConnectionOver(t *testing.T) {
 	var hijacked atomic.Bool
 	r := newRig(t, func(c *Config) {
-		c.Table = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		c.BuiltIn["storage/table"] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			if _, _, err := http.NewResponseController(w).Hijack(); err == nil {
 				hijacked.Store(true)
 			}
@@ -186,10 +186,10 @@ func TestNothingTakesTheConnectionOver(t *testing.T) {
 		_ = buffer.Flush()
 	}))
 	t.Cleanup(backend.Close)
-	other := storageAccount("stb", model.NetworkACLs{DefaultAllow: true})
-	other.Backend = backend.Listener.Addr().String()
-	r.apply(cloud(storageAccount("sta", model.NetworkACLs{DefaultAllow: true}), other))
-	address := r.listen(byInternet("20.1.2.3"), r.ServePlain)
+	other := storageAccount("stb", model.NetworkRules{DefaultAllow: true})
+	other.Backends = backendAt(backend.Listener.Addr().String())
+	r.apply(cloud(storageAccount("sta", model.NetworkRules{DefaultAllow: true}), other))
+	address := r.listen(byInternet("20.1.2.3"), r.plain)
 	if answer := raw(t, address, "GET /t HTTP/1.1\r\nHost: "+tableHost+"\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.1 200") || hijacked.Load() {
 		t.Errorf("got %q, hijacked %v", answer, hijacked.Load())
 	}

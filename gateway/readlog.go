@@ -11,6 +11,8 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+
+	"postern/firewall"
 )
 
 // maxLine bounds a line that ReadLog takes: more than the largest entry, every byte of which is escaped.
@@ -85,7 +87,7 @@ type Filter struct {
 	Service        string
 	Operation      string
 	StatusText     string
-	CallerKind     CallerKind
+	CallerKind     firewall.Kind
 	VirtualNetwork string       // id, or its last segment
 	Subnet         string       // id, or its last segment
 	Caller         netip.Prefix // has the caller's address

@@ -1,30 +1,37 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"postern/model"
 	"postern/plan"
+	"postern/service"
+	"postern/service/all"
 )
 
 // Snapshot is one plan.Gateway with the indexes that judging needs. It is immutable once made, so every reader may
 // hold it without a lock; a nil *Snapshot stands for "no plan yet" and denies everything (FW-3).
 type Snapshot struct {
 	plan      plan.Gateway
-	suffix    string
-	accounts  map[string]*account // by lower-case name
+	zones     zones
+	names     map[string]*Instance // by plan.NameKey, and by full host name
 	subnets   map[model.Identity]*plan.Subnet
-	policies  map[plan.Ref]map[string]struct{} // account id keys that a policy lists
-	addresses map[netip.Addr]struct{}          // public addresses that the gateway answers on
+	policies  map[plan.Ref]map[string]struct{} // instance id keys that a policy lists
+	addresses map[netip.Addr]*Instance         // public addresses that the gateway answers on; nil: nobody's
+	endpoints map[model.Identity]*endpoint     // that instances are reached by
 }
 
-// account is a plan.Account with the key of its id, which endpoint policies are asked for.
-type account struct {
-	plan.Account
-	key string
+// endpoint is one identity that packets for services have: a service that subnets enable, under one name or several.
+type endpoint struct {
+	name    string // of those the one with the lowest bit
+	bits    uint64
+	service *service.Service // of the first instance, for the words of refusals
+	ways    map[uint16]model.Way
 }
 
 // NewSnapshot checks a node's plan and indexes it. The plan must not be changed afterwards. It fails where the plan is
@@ -39,32 +46,24 @@ func NewSnapshot(node plan.Node) (*Snapshot, error) {
 	if gateway.ServiceLocator.IsZero() {
 		return nil, fmt.Errorf("apply plan of node %q: serviceLocator is missing: set the region's anycast locator", node.Node)
 	}
-	suffix := strings.ToLower(strings.Trim(gateway.StorageSuffix, "."))
-	if suffix == "" {
-		return nil, fmt.Errorf("apply plan of node %q: storageSuffix is missing: set it, for example %q",
-			node.Node, model.DefaultSettings.StorageSuffix)
-	}
 	snapshot := &Snapshot{
 		plan:      gateway,
-		suffix:    suffix,
-		accounts:  make(map[string]*account, len(gateway.Accounts)),
+		zones:     zonesOf(gateway.Zones),
+		names:     make(map[string]*Instance, len(gateway.Instances)),
 		subnets:   make(map[model.Identity]*plan.Subnet, len(gateway.Subnets)),
 		policies:  make(map[plan.Ref]map[string]struct{}, len(gateway.Policies)),
-		addresses: make(map[netip.Addr]struct{}, len(gateway.Addresses)+len(gateway.Accounts)),
+		addresses: make(map[netip.Addr]*Instance, len(gateway.Addresses)+len(gateway.Instances)),
+		endpoints: make(map[model.Identity]*endpoint),
 	}
-	var problems []error
-	for i := range gateway.Accounts {
-		a := &account{Account: gateway.Accounts[i], key: gateway.Accounts[i].ID.Key()}
-		name := strings.ToLower(a.Name)
-		if !validAccountName(name) {
-			problems = append(problems, fmt.Errorf("account %q: want 3 to 24 letters and digits as its name", a.Name))
-		}
-		if _, twice := snapshot.accounts[name]; twice {
-			problems = append(problems, fmt.Errorf("account %q stands twice: names are unique in a cloud", a.Name))
-		}
-		snapshot.accounts[name] = a
-		snapshot.addresses[a.Address.Unmap()] = struct{}{}
+	for _, address := range gateway.Addresses {
+		snapshot.addresses[address.Unmap()] = nil
 	}
+	for _, described := range all.Services() {
+		if one, ok := model.ServiceByEndpoint(described.Endpoint); ok {
+			snapshot.endpoint(one.Identity, described)
+		}
+	}
+	problems := snapshot.addInstances()
 	for i := range gateway.Subnets {
 		subnet := &gateway.Subnets[i]
 		if subnet.Identity < model.FirstSubnetIdentity {
@@ -86,39 +85,81 @@ func NewSnapshot(node plan.Node) (*Snapshot, error) {
 		}
 		snapshot.policies[ref] = set
 	}
-	for _, address := range gateway.Addresses {
-		snapshot.addresses[address.Unmap()] = struct{}{}
-	}
 	return snapshot, nil
 }
 
-// Suffix is what storage names of this plan end in, in lower case without dots around it: "core.windows.net".
-func (s *Snapshot) Suffix() string {
-	if s == nil {
-		return model.DefaultSettings.StorageSuffix
+func (s *Snapshot) addInstances() (problems []error) {
+	services := slices.Clone(model.Services)
+	for i := range s.plan.Instances {
+		in := &Instance{Instance: s.plan.Instances[i], key: s.plan.Instances[i].ID.Key()}
+		if in.Described = all.Named(in.Service); in.Described == nil {
+			problems = append(problems, fmt.Errorf("instance %s is of service %q, which this gateway does not know: use the same version everywhere", in.ID, in.Service))
+			continue
+		}
+		name := strings.ToLower(in.Name)
+		if !in.Described.NameIsValid(name) {
+			problems = append(problems, fmt.Errorf("instance %s: %q can be no name of one", in.ID, in.Name))
+		}
+		for _, name := range in.names() {
+			if _, twice := s.names[name]; twice {
+				problems = append(problems, fmt.Errorf("the name %q stands twice: names are unique in a cloud", name))
+			}
+			s.names[name] = in
+		}
+		s.addresses[in.Address.Unmap()] = in
+		if !slices.Contains(services, in.Endpoint) {
+			services = append(services, in.Endpoint)
+		}
+		at := s.endpoint(in.Endpoint.Identity, in.Described)
+		for _, port := range in.Ports {
+			at.ways[port.Number] = port.Way
+		}
 	}
-	return s.suffix
+	slices.SortFunc(services, func(a, b model.Service) int { return cmp.Compare(a.Bit, b.Bit) })
+	for _, one := range services {
+		if at := s.endpoints[one.Identity]; at != nil {
+			at.bits |= 1 << one.Bit
+			at.name = cmp.Or(at.name, one.Endpoint)
+		}
+	}
+	return problems
 }
 
-// Account finds an account of the gateway's region by its lower-case name.
-func (s *Snapshot) Account(name string) (plan.Account, bool) {
-	if s == nil {
-		return plan.Account{}, false
+// endpoint finds the endpoint of an identity, and makes it where there is none.
+func (s *Snapshot) endpoint(identity model.Identity, described *service.Service) *endpoint {
+	if s.endpoints[identity] == nil {
+		s.endpoints[identity] = &endpoint{service: described, ways: make(map[uint16]model.Way)}
 	}
-	if a, ok := s.accounts[name]; ok {
-		return a.Account, true
-	}
-	return plan.Account{}, false
+	return s.endpoints[identity]
 }
 
-// Elsewhere tells whether an account of that name exists, but in another region.
-func (s *Snapshot) Elsewhere(name string) bool {
-	if s == nil {
-		return false
+// Instances are those of the plan.
+func (s *Snapshot) Instances() []plan.Instance { return s.plan.Instances }
+
+// At finds the instance with a public address.
+func (s *Snapshot) At(address netip.Addr) (Target, bool) {
+	if s == nil || s.addresses[address] == nil {
+		return Target{}, false
 	}
-	_, here := s.accounts[name]
-	_, known := s.plan.Names[name]
-	return known && !here
+	return s.addresses[address].target(""), true
+}
+
+// again finds, in this plan, the instance that an older one had: by its id, or another that has its name now.
+func (s *Snapshot) again(target Target) Target {
+	for _, name := range target.Instance.names() {
+		if now, ok := s.names[name]; ok {
+			return now.target(target.Part)
+		}
+	}
+	return Target{Service: target.Service, Name: target.Name, Part: target.Part}
+}
+
+// names are what an instance stands under in Snapshot.names.
+func (i *Instance) names() []string {
+	if i.Space == "" {
+		return i.Hosts
+	}
+	return append(slices.Clone(i.Hosts), plan.NameKey(i.Space, strings.ToLower(i.Name)))
 }
 
 // Subnet finds the subnet that has an identity now.

@@ -28,3 +28,17 @@ func (id ResourceID) Within(scope ResourceID) bool {
 	have, want := id.Key(), strings.TrimSuffix(scope.Key(), "/")
 	return have == want || strings.HasPrefix(have, want+"/")
 }
+
+// Type is the full type of a resource by its id: "Microsoft.Network/virtualNetworks/subnets". "" where the id names none.
+func (id ResourceID) Type() string {
+	_, rest, ok := strings.Cut(string(id), "/providers/")
+	segments := strings.Split(rest, "/")
+	if !ok || len(segments) < 3 {
+		return ""
+	}
+	typ := segments[0]
+	for i := 1; i < len(segments); i += 2 {
+		typ += "/" + segments[i]
+	}
+	return typ
+}

@@ -1,6 +1,9 @@
 package model
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Role is what a node of the fabric does.
 type Role string
@@ -56,6 +59,7 @@ var DefaultSettings = Settings{
 type Snapshot struct {
 	Revision                int64
 	Settings                Settings
+	Zones                   []Zone // below which instances have names
 	Nodes                   []Node
 	VirtualNetworks         []VirtualNetwork
 	RouteTables             []RouteTable
@@ -64,5 +68,17 @@ type Snapshot struct {
 	PublicIPAddresses       []PublicIPAddress
 	VirtualMachines         []VirtualMachine
 	ServiceEndpointPolicies []ServiceEndpointPolicy
-	StorageAccounts         []StorageAccount
+	Instances               []ServiceInstance
+}
+
+// Services are all services that subnets can reach: Azure's and those of the operator's own, in the order of their bits.
+func (s *Snapshot) Services() []Service {
+	list := slices.Clone(Services)
+	for i := range s.Instances {
+		if one := s.Instances[i].Endpoint; s.Instances[i].Prefixes != nil && !slices.Contains(list, one) {
+			list = append(list, one)
+		}
+	}
+	slices.SortFunc(list, func(a, b Service) int { return int(a.Bit) - int(b.Bit) })
+	return list
 }

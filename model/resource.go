@@ -214,30 +214,3 @@ type ServiceEndpointPolicyDefinition struct {
 	Service          string   // "Microsoft.Storage", or "Global" for aliases
 	ServiceResources []string // ids of a subscription, a resource group or an account; or /services/Azure... aliases
 }
-
-// StorageAccount is Microsoft.Storage/storageAccounts: today's one kind of service instance.
-type StorageAccount struct {
-	ID                  ResourceID
-	Name                string
-	Location            Location
-	Address             netip.Addr // its public IPv4 address, out of the region's Storage prefixes; allotted at creation
-	Keys                [2]string  // shared keys, base64; allotted at creation
-	PublicNetworkAccess bool
-	NetworkACLs         NetworkACLs
-	Backend             string // host:port that serves its data plane; "" for the region's own
-}
-
-// NetworkACLs is networkAcls of a service instance.
-type NetworkACLs struct {
-	DefaultAllow        bool
-	Bypass              []string // AzureServices, Logging, Metrics
-	IPRules             []netip.Prefix
-	VirtualNetworkRules []VirtualNetworkRule
-}
-
-// VirtualNetworkRule lets one subnet in. Identity is the subnet's at the time the rule was written, IdentityNone when
-// the subnet has since been deleted (networkSourceDeleted, FW-7).
-type VirtualNetworkRule struct {
-	Subnet   ResourceID
-	Identity Identity
-}

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,11 +20,14 @@ import (
 
 	"postern/agent"
 	"postern/certificate"
+	"postern/firewall"
 	"postern/gateway"
 	"postern/keyring"
 	"postern/model"
 	"postern/plan"
 	"postern/platform"
+	"postern/service/all"
+	"postern/service/storage"
 	"postern/store"
 	"postern/tableservice"
 	"postern/token"
@@ -90,9 +95,9 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	if err != nil {
 		return err
 	}
-	minter := certificate.NewMinter(authority, []string{storageSuffix}, nil)
+	minter := certificate.NewMinter(authority, suffixes(), nil)
 	s.gateway, err = gateway.New(gateway.Config{
-		AccessLog: log, Table: s.tables, Dial: new(net.Dialer).DialContext, GetCertificate: minter.GetCertificate, Logger: options.Log,
+		AccessLog: log, BuiltIn: map[string]http.Handler{"storage/table": s.tables}, Tokens: managedIdentities(issuer), Dial: new(net.Dialer).DialContext, GetCertificate: minter.GetCertificate, Logger: options.Log,
 	})
 	if err != nil {
 		return err
@@ -143,8 +148,8 @@ func (s *service) serve(ctx context.Context, group *errgroup.Group, sockets Sock
 		return errors.Join(fmt.Errorf("listen for DNS: %w", err), plain.Close(), secure.Close(), names.Close())
 	}
 	parted := split(plain)
-	group.Go(func() error { return s.gateway.ServePlain(parted.services) })
-	group.Go(func() error { return s.gateway.ServeTLS(secure) })
+	group.Go(func() error { return s.gateway.Serve(parted.services, 80) })
+	group.Go(func() error { return s.gateway.Serve(secure, 443) })
 	group.Go(func() error { return s.platform.ServeMetadata(ctx, parted.platform) })
 	group.Go(func() error { return s.platform.ServeDNSStream(ctx, names) })
 	group.Go(func() error { return s.platform.ServeDNS(ctx, datagrams) })
@@ -161,9 +166,11 @@ func (s *service) Apply(ctx context.Context, node plan.Node) error {
 	if node.Gateway == nil {
 		return fmt.Errorf("plan of node %s is not a gateway's", node.Node)
 	}
-	keys := make(map[string][2]string, len(node.Gateway.Accounts))
-	for _, account := range node.Gateway.Accounts {
-		keys[strings.ToLower(account.Name)] = account.Keys
+	keys := make(map[string][2]string, len(node.Gateway.Instances))
+	for _, instance := range node.Gateway.Instances {
+		if instance.Service == storage.Service.Name {
+			keys[strings.ToLower(instance.Name)] = instance.Keys
+		}
 	}
 	before := *s.keys.Swap(&keys)
 	if err := s.gateway.Apply(node); err != nil {
@@ -194,10 +201,28 @@ func (s *service) accountKeys(account string) ([2]string, bool) {
 	return keys, ok
 }
 
+// suffixes are what the names end in that the cloud's certificates are for: the zones of the services.
+func suffixes() []string {
+	var list []string
+	for _, zone := range all.Zones(model.DefaultSettings) {
+		list = append(list, zone.Apex())
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// managedIdentities verifies tokens of the cloud's own issuer (ID-2).
+func managedIdentities(issuer func() token.Issuer) func(raw string, audiences []string) (firewall.Managed, error) {
+	return func(raw string, audiences []string) (firewall.Managed, error) {
+		claims, err := issuer().Verifier().Verify(raw, audiences, time.Now())
+		return firewall.Managed{Tenant: claims.TenantID, Resource: model.ResourceID(claims.ResourceID)}, err
+	}
+}
+
 // Authority is the cloud's certificate authority. The first who asks makes it.
 func Authority(ctx context.Context, secrets *store.Store) (*certificate.Authority, error) {
 	data, err := secrets.Secret(ctx, "certificate-authority", func() ([]byte, error) {
-		fresh, err := certificate.NewAuthority("Postern", []string{storageSuffix, "localhost"}, time.Now())
+		fresh, err := certificate.NewAuthority("Postern", append(suffixes(), "localhost"), time.Now())
 		if err != nil {
 			return nil, err
 		}

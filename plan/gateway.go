@@ -12,25 +12,33 @@ type Gateway struct {
 	ServiceLocator  model.Locator     `json:"serviceLocator"`
 	PlatformLocator model.Locator     `json:"platformLocator"`
 	Addresses       []netip.Addr      `json:"addresses"` // public IPv4 addresses to answer on
-	StorageSuffix   string            `json:"storageSuffix"`
+	Zones           []model.Zone      `json:"zones"`     // below which instances have names
 	Tenant          string            `json:"tenant"`
-	Accounts        []Account         `json:"accounts"`
+	Instances       []Instance        `json:"instances"`
 	Subnets         []Subnet          `json:"subnets"`
 	Machines        []Machine         `json:"machines"`
-	Policies        map[Ref][]string  `json:"policies"` // keys of the account ids that may be reached, sorted
-	Names           map[string]string `json:"names"`    // every account name of every region (lower case) to its public address
+	Policies        map[Ref][]string  `json:"policies"` // keys of the instance ids that may be reached, sorted
+	Names           map[string]string `json:"names"`    // of every region's instances: see NameKey; to the public address
 	VirtualNetworks []VirtualNetwork  `json:"virtualNetworks"`
 }
 
-// Account is one service instance of the gateway's region.
-type Account struct {
-	ID                  model.ResourceID  `json:"id"`
-	Name                string            `json:"name"`
-	Address             netip.Addr        `json:"address"`
-	Backend             string            `json:"backend,omitempty"` // host:port; "" for the gateway's own table service
-	Keys                [2]string         `json:"keys"`
-	PublicNetworkAccess bool              `json:"publicNetworkAccess"`
-	NetworkACLs         model.NetworkACLs `json:"networkAcls"`
+// NameKey is how Names has the name of an instance in the zones of a space. Full host names stand in Names as they are.
+func NameKey(space, label string) string { return space + "/" + label }
+
+// Instance is one service instance of the gateway's region.
+type Instance struct {
+	ID       model.ResourceID    `json:"id"`
+	Service  string              `json:"service"` // name of its description: see package service
+	Space    string              `json:"space"`   // of zones, in which Name is its own; "" where it has no names in zones
+	Endpoint model.Service       `json:"endpoint"`
+	Name     string              `json:"name"`
+	Hosts    []string            `json:"hosts,omitempty"` // full names beside those of its zones
+	Address  netip.Addr          `json:"address"`
+	Keys     [2]string           `json:"keys"`
+	Rules    model.NetworkRules  `json:"rules"`
+	Ports    []model.ServicePort `json:"ports"`
+	Backends []model.Backend     `json:"backends,omitempty"` // none: the gateway's own service, if it has one
+	Delivery model.Delivery      `json:"delivery,omitzero"`
 }
 
 // Subnet says whose an identity is. A subnet that is gone, or has no NIC, is not here, so its identity is unknown, and
@@ -40,7 +48,7 @@ type Subnet struct {
 	ID              model.ResourceID `json:"id"`
 	VNet            model.ResourceID `json:"vnet"`
 	EnabledServices uint64           `json:"enabledServices"`
-	Policy          Ref              `json:"policy,omitempty"` // "": every account
+	Policy          Ref              `json:"policy,omitempty"` // "": every instance
 }
 
 // Machine is a NIC as the platform functions know it: who asks for a name or a token (ID-1, DNS-1).

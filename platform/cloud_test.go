@@ -11,6 +11,7 @@ import (
 
 	"postern/model"
 	"postern/plan"
+	"postern/service/all"
 	"postern/token"
 	"postern/wire"
 )
@@ -43,7 +44,7 @@ func nic(name string) model.ResourceID {
 
 func node() plan.Node {
 	return plan.Node{Node: "gw1", Role: model.RoleGateway, Location: "westeurope", Gateway: &plan.Gateway{
-		PlatformLocator: platformLocator, StorageSuffix: "core.windows.net", Tenant: tenant,
+		PlatformLocator: platformLocator, Zones: all.Zones(model.DefaultSettings), Tenant: tenant,
 		Subnets: []plan.Subnet{{Identity: subnetApp, EnabledServices: 1}, {Identity: subnetOther}},
 		Machines: []plan.Machine{
 			{Subnet: subnetApp, IPv4: app, NIC: nic("nic-app"), VM: vm("vm-app"), PrincipalID: "11111111-2222-4333-8444-555555555555"},
@@ -51,7 +52,7 @@ func node() plan.Node {
 			{Subnet: subnetApp, IPv4: plain, NIC: nic("nic-plain"), VM: vm("vm-plain")},
 			{Subnet: subnetApp, IPv4: bare, NIC: nic("nic-bare")},
 		},
-		Names: map[string]string{account: accountAddress.String(), "rogue": "20.60.1.9", "SSH.Example": "203.0.113.22"},
+		Names: map[string]string{"storage/" + account: accountAddress.String(), "storage/rogue": "20.60.1.9", "SSH.Example": "203.0.113.22"},
 	}}
 }
 

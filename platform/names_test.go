@@ -167,13 +167,13 @@ func TestApply(t *testing.T) {
 	for why, spoil := range map[string]func(*plan.Node){
 		"no gateway":    func(n *plan.Node) { n.Gateway = nil },
 		"no locator":    func(n *plan.Node) { n.Gateway.PlatformLocator = model.Locator{} },
-		"no suffix":     func(n *plan.Node) { n.Gateway.StorageSuffix = "" },
+		"no suffix":     func(n *plan.Node) { n.Gateway.Zones = nil },
 		"bad address":   func(n *plan.Node) { n.Gateway.Names["x"] = "nowhere" },
 		"IPv6 address":  func(n *plan.Node) { n.Gateway.Names["x"] = "::1" },
 		"one NIC twice": func(n *plan.Node) { n.Gateway.Machines = append(n.Gateway.Machines, n.Gateway.Machines[0]) },
 	} {
 		next := node()
-		next.Gateway.Names = map[string]string{"fresh": "20.60.1.5"}
+		next.Gateway.Names = map[string]string{"storage/fresh": "20.60.1.5"}
 		spoil(&next)
 		if err := service.Apply(next); err == nil {
 			t.Errorf("%s: was applied", why)
@@ -183,7 +183,7 @@ func TestApply(t *testing.T) {
 		}
 	}
 	next := node()
-	next.Gateway.Names = map[string]string{"fresh": "20.60.1.5"}
+	next.Gateway.Names = map[string]string{"storage/fresh": "20.60.1.5"}
 	next.Gateway.Machines = next.Gateway.Machines[:1]
 	if err := service.Apply(next); err != nil {
 		t.Fatal(err)

@@ -66,8 +66,9 @@ type view struct {
 	locator  model.Locator
 	machines map[caller]plan.Machine
 	byVM     map[string][]plan.Machine // by key of the VM's id, in the plan's order
-	zone     string                    // the storage suffix as a lower-case name with a final dot
-	accounts map[string]netip.Addr     // by account name
+	zones    map[string]model.Zone     // of services, by suffix with a final dot
+	above    map[string]string         // every name above or equal to a zone's suffix, to the topmost: each has no address
+	labels   map[string]netip.Addr     // by plan.NameKey
 	names    map[string]netip.Addr     // by full lower-case name with a final dot
 }
 
@@ -80,14 +81,24 @@ func (s *Service) Apply(node plan.Node) error {
 		return fmt.Errorf("apply plan of node %s to the platform service: it is a %s's plan, want a gateway's", node.Node, node.Role)
 	case gateway.PlatformLocator.IsZero():
 		return fmt.Errorf("apply plan of node %s to the platform service: it has no platform locator", node.Node)
-	case gateway.StorageSuffix == "":
-		return fmt.Errorf("apply plan of node %s to the platform service: it has no storage suffix", node.Node)
+	case len(gateway.Zones) == 0:
+		return fmt.Errorf("apply plan of node %s to the platform service: it has no zones", node.Node)
 	}
 	next := &view{
 		location: node.Location, locator: gateway.PlatformLocator,
 		machines: make(map[caller]plan.Machine, len(gateway.Machines)), byVM: map[string][]plan.Machine{},
-		zone:     strings.ToLower(strings.Trim(gateway.StorageSuffix, ".")) + ".",
-		accounts: map[string]netip.Addr{}, names: map[string]netip.Addr{},
+		zones: map[string]model.Zone{}, above: map[string]string{},
+		labels: map[string]netip.Addr{}, names: map[string]netip.Addr{},
+	}
+	for _, zone := range gateway.Zones {
+		next.zones[zone.Suffix+"."] = zone
+		apex := zone.Apex() + "."
+		for name := zone.Suffix + "."; ; _, name, _ = strings.Cut(name, ".") {
+			next.above[name] = apex
+			if name == apex {
+				break
+			}
+		}
 	}
 	for _, machine := range gateway.Machines {
 		who := caller{machine.Subnet, machine.IPv4}
@@ -106,10 +117,10 @@ func (s *Service) Apply(node plan.Node) error {
 			return fmt.Errorf("apply plan of node %s to the platform service: name %s: address %q is not IPv4", node.Node, name, text)
 		}
 		name = strings.ToLower(name)
-		if strings.Contains(name, ".") {
-			next.names[strings.TrimSuffix(name, ".")+"."] = address
+		if strings.Contains(name, "/") {
+			next.labels[name] = address
 		} else {
-			next.accounts[name] = address
+			next.names[strings.TrimSuffix(name, ".")+"."] = address
 		}
 	}
 	s.view.Store(next)

@@ -3,12 +3,12 @@ package platform
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
 
 	"postern/model"
+	"postern/plan"
 )
 
 // Times to live of answers in seconds. That of a name which does not exist is short, so that a new account is soon found.
@@ -20,9 +20,6 @@ const (
 // maxUDPSize bounds an answer over UDP in bytes: with the headers of IPv6 and UDP it fits the smallest IPv6 MTU of 1280, so
 // it is never cut into fragments. It is what our OPT record offers, too (RFC 6891 section 6.2.3).
 const maxUDPSize = 1232
-
-// kinds are the sub-services of a storage account, each with a name of its own.
-var kinds = []string{"table", "blob", "queue", "file", "dfs", "web"}
 
 // Resolve answers one question for the VM whose fabric address is remote, asked at local. It never returns nil. An
 // unknown caller is refused, and so is a name outside the cloud's zones when there is no upstream.
@@ -100,17 +97,17 @@ func (v *view) answer(q dns.Question, reply *dns.Msg) bool {
 	address, exists := v.names[name]
 	zone := name
 	if !exists {
-		if !dns.IsSubDomain(v.zone, name) {
+		ours := false
+		if zone, ours = v.apex(name); !ours {
 			return false
 		}
-		zone = v.zone
-		address, exists = v.account(name)
+		address, exists = v.instance(name)
 	}
 	reply.Authoritative = true
 	switch {
 	case !exists:
 		reply.Rcode = dns.RcodeNameError
-	case name == v.zone && q.Qtype == dns.TypeSOA:
+	case name == zone && !address.IsValid() && q.Qtype == dns.TypeSOA:
 		reply.Answer = append(reply.Answer, soa(zone))
 		return true
 	case address.IsValid() && (q.Qtype == dns.TypeA || q.Qtype == dns.TypeANY):
@@ -122,21 +119,31 @@ func (v *view) answer(q dns.Question, reply *dns.Msg) bool {
 	return true
 }
 
-// account finds ACCOUNT.KIND.ZONE. The names above the accounts exist, without an address.
-func (v *view) account(name string) (netip.Addr, bool) {
-	if name == v.zone {
+// apex finds the zone that a name is in or above an instance's: the topmost name that the services' zones share.
+func (v *view) apex(name string) (string, bool) {
+	for rest := name; rest != ""; _, rest, _ = strings.Cut(rest, ".") {
+		if apex, ok := v.above[rest]; ok {
+			return apex, true
+		}
+	}
+	return "", false
+}
+
+// instance finds LABEL.ZONE. The names above the instances' exist, without an address.
+func (v *view) instance(name string) (netip.Addr, bool) {
+	if _, above := v.above[name]; above {
 		return netip.Addr{}, true
 	}
-	rest := strings.TrimSuffix(name, "."+v.zone)
-	account, kind, ok := strings.Cut(rest, ".")
-	if !ok {
-		return netip.Addr{}, slices.Contains(kinds, rest)
+	rest := name
+	for range 2 { // one more label can stand between: see model.Zone.Inner
+		_, rest, _ = strings.Cut(rest, ".")
+		if zone, ok := v.zones[rest]; ok {
+			label, _ := zone.Label(strings.TrimSuffix(name, "."))
+			address, ok := v.labels[plan.NameKey(zone.Space, label)]
+			return address, ok
+		}
 	}
-	if !slices.Contains(kinds, kind) {
-		return netip.Addr{}, false
-	}
-	address, ok := v.accounts[account]
-	return address, ok
+	return netip.Addr{}, false
 }
 
 func soa(zone string) dns.RR {

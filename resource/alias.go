@@ -1,15 +1,6 @@
 package resource
 
-import (
-	"slices"
-	"strings"
-)
-
-// ServiceAliases are what a service endpoint policy's definition for the service Global may list (SEP-5): Azure's own services,
-// all of them or those of one kind. None of them runs here, so a definition of aliases lets nothing through.
+// ServiceAliases are those that Azure publishes for a service endpoint policy's definition of the service Global (SEP-5): its
+// own services, all of them or those of one kind. An instance here answers to one by its tag.
 var ServiceAliases = []string{"/services/Azure", "/services/Azure/Batch", "/services/Azure/DataFactory", "/services/Azure/MachineLearning",
 	"/services/Azure/ManagedInstance", "/services/Azure/WebPI"}
-
-func isServiceAlias(text string) bool {
-	return slices.ContainsFunc(ServiceAliases, func(alias string) bool { return strings.EqualFold(alias, text) })
-}

@@ -13,12 +13,13 @@ import (
 	"time"
 
 	"postern/model"
+	"postern/service"
 )
 
 // Options is what allotting takes from outside.
 type Options struct {
-	// FrontAddresses are the region's prefixes of the service tag Storage, which accounts get addresses from.
-	FrontAddresses func(region model.Location) []netip.Prefix
+	// FrontAddresses are a service tag's prefixes in a region, which instances of the service get addresses from.
+	FrontAddresses func(tag string, region model.Location) []netip.Prefix
 
 	// PublicAddresses are the prefixes that public IPs without an address of their own get one from. nil means
 	// DefaultPublicAddresses everywhere.
@@ -109,6 +110,8 @@ func (c *Change) Put(id ID, body json.RawMessage) (created bool, err error) {
 	created = record == nil
 	if created {
 		record = &Record{ID: id.String(), Type: id.Type()}
+	} else if err := c.keepApart(id, record, object); err != nil {
+		return false, about(err, id.String())
 	}
 	record.Body, err = json.Marshal(object)
 	if err != nil {
@@ -220,17 +223,7 @@ func sameIdentity(object map[string]any, id ID) error {
 }
 
 // member is the name under which an object has a member, whatever its case; the name itself if it has none.
-func member(object map[string]any, name string) string {
-	if _, ok := object[name]; ok {
-		return name
-	}
-	for _, have := range sortedKeys(object) {
-		if strings.EqualFold(have, name) {
-			return have
-		}
-	}
-	return name
-}
+func member(object map[string]any, name string) string { return service.Member(object, name) }
 
 func nameOf(child any, name string) bool {
 	object, ok := child.(map[string]any)

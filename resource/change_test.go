@@ -16,7 +16,7 @@ import (
 )
 
 func testOptions() Options {
-	return Options{Random: rand.NewChaCha8([32]byte{7}), FrontAddresses: func(region model.Location) []netip.Prefix {
+	return Options{Random: rand.NewChaCha8([32]byte{7}), FrontAddresses: func(_ string, region model.Location) []netip.Prefix {
 		if region == "nowhere" {
 			return nil
 		}
@@ -130,11 +130,11 @@ func TestSampleBecomesNouns(t *testing.T) {
 			t.Errorf("%s (-want +have):\n%s", name, diff)
 		}
 	}
-	account := s.StorageAccounts[0]
+	account := s.Instances[0]
 	if !netip.MustParsePrefix("20.60.26.0/28").Contains(account.Address) || len(account.Keys[0]) != 88 || account.Keys[0] == account.Keys[1] {
 		t.Errorf("account: address %s, keys %q", account.Address, account.Keys)
 	}
-	if acls := account.NetworkACLs; acls.DefaultAllow || len(acls.IPRules) != 2 || acls.VirtualNetworkRules[0].Identity != 4096 || account.Backend != "127.0.0.1:10002" {
+	if acls := account.Rules; acls.DefaultAllow || len(acls.IPRules) != 2 || acls.VirtualNetworkRules[0].Identity != 4096 || account.Backends[0].Address != "127.0.0.1:10002" {
 		t.Errorf("account: %+v", account)
 	}
 	if vm := s.VirtualMachines[0]; len(vm.PrincipalID) != 36 {

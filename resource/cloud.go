@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"postern/model"
+	"postern/service/all"
 )
 
 // Cloud is every record at one revision of the store, decoded. It is immutable; a Change makes the next one.
@@ -135,9 +136,16 @@ func (c *Cloud) assemble() *model.Snapshot {
 	s.PublicIPAddresses = nounsOf(c.entries, TypePublicIPAddress, func(noun *model.PublicIPAddress) model.PublicIPAddress { return *noun })
 	s.VirtualMachines = nounsOf(c.entries, TypeVirtualMachine, func(noun *virtualMachine) model.VirtualMachine { return noun.VirtualMachine })
 	s.ServiceEndpointPolicies = nounsOf(c.entries, TypeServiceEndpointPolicy, func(noun *model.ServiceEndpointPolicy) model.ServiceEndpointPolicy { return *noun })
-	s.StorageAccounts = slices.Clone(nounsOf(c.entries, TypeStorageAccount, func(noun *storageAccount) model.StorageAccount { return noun.StorageAccount }))
-	for i := range s.StorageAccounts {
-		c.forgetDeleted(&s.StorageAccounts[i].NetworkACLs)
+	for _, described := range all.Services() {
+		for i := range described.Types {
+			instances := nounsOf(c.entries, described.Types[i].Name, func(noun *instance) model.ServiceInstance { return noun.ServiceInstance })
+			s.Instances = append(s.Instances, instances...)
+		}
+	}
+	sortedBy(s.Instances, func(i *model.ServiceInstance) string { return i.ID.Key() })
+	s.Zones = all.Zones(s.Settings)
+	for i := range s.Instances {
+		c.forgetDeleted(&s.Instances[i].Rules)
 	}
 	sortedBy(s.Nodes, func(n *model.Node) string { return n.Name })
 	return s
@@ -156,12 +164,21 @@ func nounsOf[N, M any](x entries, typ string, noun func(*N) M) []M {
 
 // forgetDeleted takes the identity from rules whose subnet is gone (FW-7). Identities are never used again, so a rule
 // that lost its subnet never gets it back.
-func (c *Cloud) forgetDeleted(acls *model.NetworkACLs) {
-	acls.VirtualNetworkRules = slices.Clone(acls.VirtualNetworkRules)
-	for i := range acls.VirtualNetworkRules {
-		rule := &acls.VirtualNetworkRules[i]
-		if subnet, _ := c.subnet(rule.Subnet); subnet == nil || subnet.Identity != rule.Identity {
+func (c *Cloud) forgetDeleted(rules *model.NetworkRules) {
+	live := func(id model.ResourceID, identity model.Identity) bool {
+		subnet, _ := c.subnet(id)
+		return subnet != nil && subnet.Identity == identity
+	}
+	rules.VirtualNetworkRules = slices.Clone(rules.VirtualNetworkRules)
+	for i := range rules.VirtualNetworkRules {
+		if rule := &rules.VirtualNetworkRules[i]; !live(rule.Subnet, rule.Identity) {
 			rule.Identity = model.IdentityNone
+		}
+	}
+	rules.Filters = slices.Clone(rules.Filters)
+	for i := range rules.Filters {
+		if filter := &rules.Filters[i]; !live(filter.Subnet, filter.Identity) {
+			filter.Identity = model.IdentityNone
 		}
 	}
 }

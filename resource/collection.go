@@ -38,7 +38,7 @@ func (c *Cloud) RenderChildren(parent ID, collection, state string) ([]json.RawM
 		return nil, &Error{Code: CodeInvalidResourceType, Target: collection, Status: http.StatusNotFound,
 			Message: fmt.Sprintf("The resource type '%s/%s' is not known here.", parent.Type(), collection)}
 	}
-	data, err := c.Render(parent, state)
+	data, err := c.render(parent, state, true)
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +62,3 @@ func (c *Cloud) RenderChildren(parent ID, collection, state string) ([]json.RawM
 
 // Reserved tells whether an address of a subnet is one that no NIC gets: the first four and the last of each prefix.
 func Reserved(subnet *model.Subnet, address netip.Addr) bool { return reserved(subnet, address) }
-
-// ValidAccountName tells whether a text can be the name of a storage account.
-func ValidAccountName(name string) bool { return validAccountName(name) }

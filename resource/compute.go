@@ -4,12 +4,8 @@ import (
 	"postern/model"
 )
 
-// TagNode is the tag of a NIC that names the host to carry it; TagBackend that of a storage account with the
-// host:port that serves its data plane.
-const (
-	TagNode    = "postern.node"
-	TagBackend = "postern.backend"
-)
+// TagNode is the tag of a NIC that names the host to carry it.
+const TagNode = "postern.node"
 
 type interfaceBody struct {
 	header

@@ -17,8 +17,8 @@ type judge struct {
 	counters      *Counters
 	checkOnly     bool // nothing is allotted
 
-	nics     *nicIndex
-	accounts *accountIndex
+	nics      *nicIndex
+	instances *instanceIndex
 }
 
 // written judges one record of the cloud after. It may allot to the record and renew the noun.
@@ -45,8 +45,8 @@ func (j *judge) written(e *entry) error {
 		return j.natGateway(noun)
 	case *model.PublicIPAddress:
 		return j.publicIPAddress(e, noun)
-	case *storageAccount:
-		return j.storageAccount(e, noun)
+	case *instance:
+		return j.instance(e, noun)
 	case *networkInterface:
 		return j.networkInterface(e, noun)
 	case *virtualMachine:
@@ -88,7 +88,7 @@ func locationOf(noun any) model.Location {
 		return noun.Location
 	case *model.PublicIPAddress:
 		return noun.Location
-	case *storageAccount:
+	case *instance:
 		return noun.Location
 	case *natGateway:
 		return noun.location

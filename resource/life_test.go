@@ -11,7 +11,7 @@ import (
 )
 
 func ruleIdentity(cloud *Cloud) model.Identity {
-	return cloud.Snapshot().StorageAccounts[0].NetworkACLs.VirtualNetworkRules[0].Identity
+	return cloud.Snapshot().Instances[0].Rules.VirtualNetworkRules[0].Identity
 }
 
 func accountBody(t *testing.T, cloud *Cloud) string {
@@ -175,7 +175,7 @@ func TestRender(t *testing.T) {
 	if _, err := cloud.Render(mustID(t, "virtualNetworks/vnet/subnets/gone"), "Succeeded"); err == nil || err.(*Error).Status != 404 {
 		t.Errorf("a subnet that is not there: %v", err)
 	}
-	if strings.Contains(accountBody(t, cloud), cloud.Snapshot().StorageAccounts[0].Keys[0]) {
+	if strings.Contains(accountBody(t, cloud), cloud.Snapshot().Instances[0].Keys[0]) {
 		t.Error("an account's answer has its keys")
 	}
 }

@@ -174,7 +174,7 @@ func TestLimits(t *testing.T) {
 	})
 	t.Run("FW-11 401 rules of an account", func(t *testing.T) {
 		var rules []string
-		for i := range maxStorageRules + 1 {
+		for i := range 400 + 1 {
 			rules = append(rules, fmt.Sprintf(`{"value":"198.51.%d.%d"}`, 100+i/200, i%200+1))
 		}
 		_, err := change(t, sample(t), fmt.Sprintf(`put storageAccounts/many {"location":"westeurope","properties":{"networkAcls":{"ipRules":[%s]}}}`, strings.Join(rules, ",")))

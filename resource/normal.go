@@ -25,7 +25,6 @@ var models = map[string]string{
 	TypeVirtualNetwork:                             "network.VirtualNetwork",
 	TypeVirtualNetwork + "/subnets":                "network.Subnet",
 	TypeVirtualNetwork + "/virtualNetworkPeerings": "network.VirtualNetworkPeering",
-	TypeStorageAccount:                             "storage.AccountCreateParameters",
 	TypeVirtualMachine:                             "compute.VirtualMachine",
 }
 
@@ -33,15 +32,13 @@ var models = map[string]string{
 // refusal of the first field that the type does not have or that is of another kind, or that refers to a resource of a
 // type that cannot exist here.
 func normal(id ID, object map[string]any) (map[string]any, error) {
-	model, ok := models[id.Type()]
+	forgetOurs(id, object)
+	model, ok := modelOf(id.Type())
 	if !ok {
 		for _, answered := range []string{"provisioningState", "resourceGuid"} {
 			forget(object, "properties", answered)
 		}
 		return object, nil
-	}
-	if id.Type() == TypeStorageAccount {
-		forget(object, "properties", "posternFrontAddress") // an answer of ours that no model has
 	}
 	cleaned, references, err := schema.Azure().Clean(model, object)
 	var fault *schema.Fault

@@ -8,11 +8,11 @@ import (
 	"strings"
 
 	"postern/resource/schema"
+	"postern/service/all"
 )
 
 // updates names, for the types that take more than tags in a PATCH, the model of its body.
 var updates = map[string]string{
-	TypeStorageAccount: "storage.AccountUpdateParameters",
 	TypeVirtualMachine: "compute.VirtualMachineUpdate",
 }
 
@@ -58,7 +58,10 @@ func Patch(id ID, current, patch json.RawMessage) (json.RawMessage, error) {
 
 // allowedChanges reads a patch by the update model of its type; without one, tags are all that it may have.
 func allowedChanges(id ID, patch map[string]any) (map[string]any, error) {
-	name, ok := updates[id.Type()]
+	if _, typ := all.Type(id.Type()); typ != nil && typ.Update == "" {
+		return patch, nil
+	}
+	name, ok := updateOf(id.Type())
 	if !ok {
 		changes := make(map[string]any)
 		for _, have := range sortedKeys(patch) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"postern/service"
 )
 
 // patched applies a PATCH to a resource of a cloud and answers what it is then.
@@ -92,7 +94,7 @@ func TestPatch(t *testing.T) {
 		if at(t, after, "properties", "networkAcls", "defaultAction") != "Allow" || len(at(t, after, "properties", "networkAcls", "ipRules").([]any)) != 0 {
 			t.Errorf("networkAcls %v", at(t, after, "properties", "networkAcls"))
 		}
-		if at(t, after, "properties", "minimumTlsVersion") != "TLS1_1" || at(t, after, "sku", "name") != "Standard_GRS" || at(t, after, "tags", TagBackend) == nil {
+		if at(t, after, "properties", "minimumTlsVersion") != "TLS1_1" || at(t, after, "sku", "name") != "Standard_GRS" || at(t, after, "tags", service.TagBackend) == nil {
 			t.Errorf("after: %v", after)
 		}
 	})
@@ -103,7 +105,7 @@ func TestPatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if state := at(t, after, "properties", "networkAcls", "virtualNetworkRules", 0, "state"); state != stateDeleted {
+		if state := at(t, after, "properties", "networkAcls", "virtualNetworkRules", 0, "state"); state != service.StateDeleted {
 			t.Errorf("state %v", state)
 		}
 	})

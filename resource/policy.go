@@ -80,7 +80,8 @@ func decodeDefinition(body *child[policyDefinitionProperties], at string) (model
 func policyScope(text string, global bool) bool {
 	segments := strings.Split(text, "/")
 	if global {
-		return isServiceAlias(text)
+		return (len(segments) == 3 || len(segments) == 4) && segments[0] == "" && strings.EqualFold(segments[1], "services") &&
+			validName(segments[2]) && validName(segments[len(segments)-1])
 	}
 	if len(segments) < 3 || segments[0] != "" || !strings.EqualFold(segments[1], "subscriptions") || !validName(segments[2]) {
 		return false

@@ -37,17 +37,17 @@ func (r *Record) ETag() string { return fmt.Sprintf(`W/"%d"`, r.Revision) }
 type Allotted struct {
 	Number      uint32                    `json:"number,omitempty"`      // a VNet's or a NIC's
 	Subnets     map[string]model.Identity `json:"subnets,omitempty"`     // a VNet's: lower-case subnet name to identity
-	Address     netip.Addr                `json:"address,omitzero"`      // a NIC's, a public IP's, an account's
+	Address     netip.Addr                `json:"address,omitzero"`      // a NIC's, a public IP's, an instance's
 	MAC         model.MAC                 `json:"mac,omitzero"`          // a NIC's
 	Node        string                    `json:"node,omitempty"`        // a NIC's host
 	PrincipalID string                    `json:"principalId,omitempty"` // a VM's system-assigned identity
 	VMID        string                    `json:"vmId,omitempty"`        // a VM's own GUID
 	GUID        string                    `json:"guid,omitempty"`        // resourceGuid of a network resource
-	Created     time.Time                 `json:"created,omitzero"`      // an account's, a VM's
+	Created     time.Time                 `json:"created,omitzero"`      // an instance's, a VM's
 	Power       string                    `json:"power,omitempty"`       // a VM's power state, "" for PowerRunning
-	Keys        [2]string                 `json:"keys,omitzero"`         // an account's shared keys, base64 of 64 bytes
+	Keys        [2]string                 `json:"keys,omitzero"`         // an instance's shared keys, base64 of 64 bytes
 
-	// Rules are an account's: key of a subnet's id to the identity that the subnet had when the rule was written;
+	// Rules are an instance's: key of a subnet's id to the identity that the subnet had when the rule was written;
 	// IdentityNone for a rule that was written as networkSourceDeleted (FW-7).
 	Rules map[string]model.Identity `json:"rules,omitempty"`
 }

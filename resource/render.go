@@ -10,12 +10,18 @@ import (
 
 	"postern/model"
 	"postern/resource/schema"
+	"postern/service"
 )
 
 // Render is ARM's answer about a resource or a child: the body as written with id, name, type, etag, what Azure fills
 // in where a writer says nothing, what was allotted, who refers to it, and the provisioning state at each level. The
 // state is "Succeeded" when every node has applied the resource, "Updating" before.
 func (c *Cloud) Render(id ID, state string) (json.RawMessage, error) {
+	return c.render(id, state, false)
+}
+
+// render is Render; whole keeps the children that stand apart in the answer about their parent.
+func (c *Cloud) render(id ID, state string, whole bool) (json.RawMessage, error) {
 	e := c.entries.find(id.Root().Key())
 	if e == nil {
 		return nil, NotFound(id)
@@ -24,7 +30,7 @@ func (c *Cloud) Render(id ID, state string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("render %s: %w", id, err)
 	}
-	a := &answer{cloud: c, entry: e, state: state, etag: e.record.ETag()}
+	a := &answer{cloud: c, entry: e, state: state, etag: e.record.ETag(), whole: whole}
 	if !id.IsChild() {
 		object := cloned(body).(map[string]any)
 		a.resource(object)
@@ -47,6 +53,7 @@ type answer struct {
 	entry *entry
 	state string
 	etag  string
+	whole bool // with the children that stand apart
 }
 
 // parsedBody is a record's body, parsed when it is first answered. It is shared by all clouds that have the record.
@@ -68,7 +75,7 @@ func (p *parsedBody) read(r *Record) (map[string]any, error) {
 func (a *answer) resource(object map[string]any) {
 	record := a.entry.record
 	object["id"], object["name"], object["type"] = record.ID, model.ResourceID(record.ID).Name(), record.Type
-	if name, ok := models[record.Type]; !ok || schema.Azure().Has(name, "etag") {
+	if name, ok := modelOf(record.Type); !ok || schema.Azure().Has(name, "etag") {
 		object["etag"] = a.etag
 	}
 	properties := objectIn(object, "properties")
@@ -78,6 +85,10 @@ func (a *answer) resource(object map[string]any) {
 	}
 	spec, _, _ := lookupName(record.Type)
 	for i := range spec.children {
+		if spec.children[i].apart && !a.whole {
+			delete(properties, spec.children[i].property)
+			continue
+		}
 		list := listIn(properties, spec.children[i].property)
 		for at, element := range list {
 			a.child(element.(map[string]any), &spec.children[i], at)
@@ -103,8 +114,8 @@ func (a *answer) resource(object map[string]any) {
 		a.publicIPAddress(object, properties, noun)
 	case *virtualMachine:
 		a.virtualMachine(object, properties, noun)
-	case *storageAccount:
-		a.storageAccount(object, properties, noun)
+	case *instance:
+		a.instance(object, properties, noun)
 	}
 }
 
@@ -127,6 +138,8 @@ func (a *answer) child(object map[string]any, spec *childSpec, at int) {
 		fill(properties, "hasBgpOverride", false)
 	case *model.NetworkSecurityGroup:
 		securityRule(properties)
+	case *instance:
+		a.instanceChild(properties, spec, noun)
 	}
 }
 
@@ -144,9 +157,7 @@ func (a *answer) references(properties map[string]any, name string, ids []string
 
 // fill sets a member that the writer left out.
 func fill(object map[string]any, name string, value any) {
-	if _, ok := object[name]; !ok {
-		object[name] = value
-	}
+	service.Fill(object, name, value)
 }
 
 // cloned is a deep copy of a parsed JSON value.
@@ -170,13 +181,7 @@ func cloned(value any) any {
 
 // objectIn is a member that is an object; it is made where there is none.
 func objectIn(object map[string]any, name string) map[string]any {
-	name = member(object, name)
-	inner, ok := object[name].(map[string]any)
-	if !ok {
-		inner = make(map[string]any)
-		object[name] = inner
-	}
-	return inner
+	return service.ObjectIn(object, name)
 }
 
 // objectAt is a member that is an object, or nil.
@@ -187,8 +192,7 @@ func objectAt(object map[string]any, name string) map[string]any {
 
 // listIn is a member that is a list, or nil.
 func listIn(object map[string]any, name string) []any {
-	list, _ := object[member(object, name)].([]any)
-	return list
+	return service.ListIn(object, name)
 }
 
 func lookupName(typ string) (*typeSpec, *childSpec, bool) {

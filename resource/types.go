@@ -1,6 +1,11 @@
 package resource
 
-import "strings"
+import (
+	"strings"
+
+	"postern/service/all"
+	"postern/service/storage"
+)
 
 // typeSpec is one top-level type: how its body is read, what lives inside it, where it stands in a batch.
 type typeSpec struct {
@@ -13,6 +18,7 @@ type typeSpec struct {
 type childSpec struct {
 	collection string // in ids: "subnets"
 	property   string // in the parent's properties
+	apart      bool   // the parent's answers do not have it, and a write of the parent leaves it
 }
 
 // Names of the types.
@@ -28,7 +34,7 @@ const (
 	TypePublicIPAddress          = "Microsoft.Network/publicIPAddresses"
 	TypeNatGateway               = "Microsoft.Network/natGateways"
 	TypeNetworkWatcher           = "Microsoft.Network/networkWatchers"
-	TypeStorageAccount           = "Microsoft.Storage/storageAccounts"
+	TypeStorageAccount           = storage.TypeAccount
 	TypeNetworkInterface         = "Microsoft.Network/networkInterfaces"
 	TypeVirtualMachine           = "Microsoft.Compute/virtualMachines"
 )
@@ -44,19 +50,22 @@ func init() {
 		{name: TypeNode, decode: decodeNode},
 		{name: TypeApplicationSecurityGroup, decode: decodeApplicationSecurityGroup},
 		{name: TypeNetworkSecurityGroup, decode: decodeNetworkSecurityGroup,
-			children: []childSpec{{"securityRules", "securityRules"}}},
-		{name: TypeRouteTable, decode: decodeRouteTable, children: []childSpec{{"routes", "routes"}}},
+			children: []childSpec{{collection: "securityRules", property: "securityRules"}}},
+		{name: TypeRouteTable, decode: decodeRouteTable, children: []childSpec{{collection: "routes", property: "routes"}}},
 		{name: TypePublicIPAddress, decode: decodePublicIPAddress},
 		{name: TypeNatGateway, decode: decodeNatGateway},
 		{name: TypeServiceEndpointPolicy, decode: decodeServiceEndpointPolicy,
-			children: []childSpec{{"serviceEndpointPolicyDefinitions", "serviceEndpointPolicyDefinitions"}}},
+			children: []childSpec{{collection: "serviceEndpointPolicyDefinitions", property: "serviceEndpointPolicyDefinitions"}}},
 		{name: TypeVirtualNetwork, decode: decodeVirtualNetwork,
-			children: []childSpec{{"subnets", "subnets"}, {"virtualNetworkPeerings", "virtualNetworkPeerings"}}},
-		{name: TypeStorageAccount, decode: decodeStorageAccount},
+			children: []childSpec{{collection: "subnets", property: "subnets"},
+				{collection: "virtualNetworkPeerings", property: "virtualNetworkPeerings"}}},
+	}
+	types = append(types, serviceTypes(all.Services())...) // their rules name subnets
+	types = append(types, []typeSpec{
 		{name: TypeNetworkInterface, decode: decodeNetworkInterface},
 		{name: TypeVirtualMachine, decode: decodeVirtualMachine},
 		{name: TypeNetworkWatcher, decode: decodeNetworkWatcher},
-	}
+	}...)
 }
 
 // TypeNames lists the top-level types in the order in which they depend on each other.

@@ -65,9 +65,10 @@ func sayDoor(w io.Writer, door *control.Door, dir string) {
 	if door == nil {
 		return
 	}
-	fmt.Fprintf(w, "Resource Manager API: %s   (az, Terraform, the Azure SDKs: paste what postern env az|terraform|go prints)\n", door.URL)
+	fmt.Fprintf(w, "Resource Manager API: %s   (another time, for Terraform, for the Azure SDK: postern env az|terraform|go)\n", door.URL)
 	if door.Secret != "" {
-		fmt.Fprintf(w, "the owner's secret, shown this once:   export POSTERN_SECRET=%s\n", door.Secret)
-		fmt.Fprint(w, azEnvironment(door.Door, dir))
+		shown := door.Door
+		shown.Secret = door.Secret
+		fmt.Fprintf(w, "az works on it in any shell where you paste these two lines; the secret in them is shown this once:\n%s", azEnvironment(shown, dir))
 	}
 }

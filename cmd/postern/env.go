@@ -46,9 +46,6 @@ func newEnv(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if door.Secret != "" {
-			fmt.Fprintf(a.stdout, "export POSTERN_SECRET=%s\n", door.Secret)
-		}
 		fmt.Fprint(a.stdout, environments[args[0]](door, dir))
 		return nil
 	}
@@ -65,39 +62,62 @@ func quote(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
-// azEnvironment is two lines. az keeps what it knows of the cloud in a folder of its own, so that the user's own clouds and
-// accounts stay as they are.
-func azEnvironment(door client.Door, dir string) string {
-	return fmt.Sprintf("export REQUESTS_CA_BUNDLE=%s AZURE_CONFIG_DIR=%s AZURE_CORE_COLLECT_TELEMETRY=0\n",
-		quote(cloud.CAFile(dir)), quote(filepath.Join(dir, "az"))) +
-		fmt.Sprintf("{ az cloud show -n Postern -o none 2>/dev/null || az cloud register -n Postern --endpoint-resource-manager %s; } && "+
-			"az cloud set -n Postern && az login --service-principal -u %s -p \"$POSTERN_SECRET\" --tenant %s -o none\n", door.URL, door.ClientID, door.Tenant)
+// secretLine exports the owner's secret, when it was made just now. What needs it stands in a later line: a shell expands the
+// whole line first.
+func secretLine(door client.Door) string {
+	if door.Secret == "" {
+		return ""
+	}
+	return "export POSTERN_SECRET=" + quote(door.Secret) + "\n"
 }
 
-func terraformEnvironment(door client.Door, dir string) string {
-	host := door.URL
-	if address, err := url.Parse(door.URL); err == nil {
-		host = address.Host
+// secretOf takes the secret from the environment; the shell says what to do when it is not there.
+func secretOf(name string) string {
+	return `"${POSTERN_SECRET:?is what postern up showed; postern env ` + name + ` --new-secret makes another}"`
+}
+
+// addressOf is where a door is.
+func addressOf(door client.Door) *url.URL {
+	address, err := url.Parse(door.URL)
+	if err != nil {
+		return &url.URL{Host: door.URL}
 	}
-	return fmt.Sprintf("export SSL_CERT_FILE=%s ARM_METADATA_HOSTNAME=%s ARM_RESOURCE_PROVIDER_REGISTRATIONS=none\n", quote(cloud.CAFile(dir)), host) +
-		fmt.Sprintf("export ARM_TENANT_ID=%s ARM_SUBSCRIPTION_ID=%s ARM_CLIENT_ID=%s ARM_CLIENT_SECRET=\"$POSTERN_SECRET\"\n",
-			door.Tenant, door.Subscription, door.ClientID) +
-		fmt.Sprintf(`# main.tf:
+	return address
+}
+
+// azEnvironment is two lines. az keeps what it knows of the cloud in a folder of its own, so that the user's own clouds and
+// accounts stay as they are; and one for each port, since it keeps the cloud's addresses.
+func azEnvironment(door client.Door, dir string) string {
+	secret := ""
+	if door.Secret != "" {
+		secret = "POSTERN_SECRET=" + quote(door.Secret) + " "
+	}
+	return fmt.Sprintf("export %sREQUESTS_CA_BUNDLE=%s AZURE_CONFIG_DIR=%s AZURE_CORE_COLLECT_TELEMETRY=0\n",
+		secret, quote(cloud.CAFile(dir)), quote(filepath.Join(dir, "az-"+addressOf(door).Port()))) +
+		fmt.Sprintf("{ az cloud show -n Postern -o none 2>/dev/null || az cloud register -n Postern --endpoint-resource-manager %s; } && "+
+			"az cloud set -n Postern && az login --service-principal -u %s -p %s --tenant %s -o none\n", door.URL, door.ClientID, secretOf("az"), door.Tenant)
+}
+
+// terraformEnvironment is all that azurerm and azapi need but for the block that azurerm always wants. What is answered here is
+// done, so that azurerm need not wait ten seconds before it looks for the first time.
+func terraformEnvironment(door client.Door, dir string) string {
+	return secretLine(door) + fmt.Sprintf("export SSL_CERT_FILE=%s ARM_TENANT_ID=%s ARM_SUBSCRIPTION_ID=%s ARM_CLIENT_ID=%s ARM_CLIENT_SECRET=%s\n",
+		quote(cloud.CAFile(dir)), door.Tenant, door.Subscription, door.ClientID, secretOf("terraform")) +
+		fmt.Sprintf("export ARM_METADATA_HOSTNAME=%s ARM_RESOURCE_PROVIDER_REGISTRATIONS=none GO_AZURE_SDK_SKIP_POLLING_DELAY=true   # azurerm\n", addressOf(door).Host) +
+		fmt.Sprintf("export ARM_ACTIVE_DIRECTORY_AUTHORITY_HOST=%[1]s ARM_RESOURCE_MANAGER_ENDPOINT=%[1]s ARM_RESOURCE_MANAGER_AUDIENCE=%[1]s "+
+			"ARM_DISABLE_INSTANCE_DISCOVERY=true   # azapi\n", door.URL) + `# main.tf:
 #   provider "azurerm" {
 #     features {
 #       storage { data_plane_available = false }
 #     }
 #   }
-#   provider "azapi" {
-#     endpoint = [{ active_directory_authority_host = "%[1]s", resource_manager_endpoint = "%[1]s", resource_manager_audience = "%[1]s" }]
-#     disable_instance_discovery = true
-#   }
-`, door.URL)
+#   provider "azapi" {}
+`
 }
 
 func goEnvironment(door client.Door, dir string) string {
-	return fmt.Sprintf("export SSL_CERT_FILE=%s AZURE_TENANT_ID=%s AZURE_CLIENT_ID=%s AZURE_CLIENT_SECRET=\"$POSTERN_SECRET\" AZURE_SUBSCRIPTION_ID=%s\n",
-		quote(cloud.CAFile(dir)), door.Tenant, door.ClientID, door.Subscription) +
+	return secretLine(door) + fmt.Sprintf("export SSL_CERT_FILE=%s AZURE_TENANT_ID=%s AZURE_CLIENT_ID=%s AZURE_CLIENT_SECRET=%s AZURE_SUBSCRIPTION_ID=%s\n",
+		quote(cloud.CAFile(dir)), door.Tenant, door.ClientID, secretOf("go"), door.Subscription) +
 		fmt.Sprintf(`# main.go:
 #   postern := cloud.Configuration{ActiveDirectoryAuthorityHost: "%[1]s", Services: map[cloud.ServiceName]cloud.ServiceConfiguration{
 #       cloud.ResourceManager: {Endpoint: "%[1]s", Audience: "%[1]s"}}}

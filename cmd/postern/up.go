@@ -3,28 +3,33 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"postern/cloud"
 	"postern/examples"
+	"postern/model"
 	"postern/resource"
 )
 
 func newUp(a *app) *cobra.Command {
 	var dataPath, file string
-	var sample bool
+	var sample, empty bool
 	var door doorFlags
 	command := &cobra.Command{
 		Use:   "up",
 		Short: "Run a whole cloud on this machine until Ctrl-C",
 		Long: "The cloud has the resources of its state folder, and those of the file on top. Resources are ARM bodies in YAML or\n" +
-			"JSON, many to a file. While it runs, the other commands work on it from another terminal.",
+			"JSON, many to a file. A new cloud without a file has the nodes of the sample: hosts, a gateway and an edge in westeurope\n" +
+			"and in germanywestcentral. While it runs, the other commands work on it from another terminal.",
 		Example: "  postern up -f examples/cloud.yaml\n  postern up --sample",
 		Args:    cobra.NoArgs,
 	}
 	command.Flags().StringVarP(&file, "file", "f", "", "resources to apply: YAML or JSON")
 	command.Flags().BoolVar(&sample, "sample", false, "apply the sample cloud that is built in (examples/cloud.yaml)")
+	command.Flags().BoolVar(&empty, "empty", false, "begin a new cloud without nodes")
 	command.Flags().StringVar(&dataPath, "datapath", "", "kernel or userspace (default: kernel where it can run)")
 	door.add(command)
 	command.RunE = func(command *cobra.Command, _ []string) (err error) {
@@ -55,6 +60,11 @@ func newUp(a *app) *cobra.Command {
 		}()
 		if reason := running.Fallback(); reason != nil {
 			fmt.Fprintf(a.stdout, "userspace data path, since the kernel's cannot run here: %v\n", reason)
+		}
+		if len(items) == 0 && !empty {
+			if items, err = firstNodes(ctx, running); err != nil {
+				return err
+			}
 		}
 		if len(items) > 0 {
 			if _, err := running.API().Apply(ctx, items, nil); err != nil {
@@ -94,6 +104,15 @@ func upItems(file string, sample bool) ([]resource.Item, error) {
 	return nil, nil
 }
 
+// firstNodes are the nodes that a cloud with nothing in it begins with; none for any other.
+func firstNodes(ctx context.Context, running *cloud.Cloud) ([]resource.Item, error) {
+	there, err := running.API().List(ctx, "")
+	if err != nil || len(there) > 0 {
+		return nil, err
+	}
+	return examples.Nodes()
+}
+
 func sayUp(a *app, running *cloud.Cloud, applied int) {
 	fmt.Fprintf(a.stdout, "up: %s data path, %s applied\n", running.DataPath(), counted(applied, "resource"))
 	fmt.Fprintf(a.stdout, "state folder: %s   (give it to the other commands: export %s=%s)\n", running.Dir(), dirVariable, running.Dir())
@@ -103,11 +122,26 @@ func sayUp(a *app, running *cloud.Cloud, applied int) {
 	}
 	nics := resources.Snapshot().NetworkInterfaces
 	if len(nics) == 0 {
-		fmt.Fprintln(a.stdout, "no VM yet. try: postern apply -f FILE, or begin again with --sample     end with Ctrl-C")
+		fmt.Fprintf(a.stdout, "no VM yet; there are nodes for some in %s. try: az, or postern apply -f FILE     end with Ctrl-C\n", regionsOf(resources.Snapshot().Nodes))
 		return
 	}
 	for _, nic := range nics {
 		fmt.Fprintf(a.stdout, "  %-20s %-15s on %s\n", nic.ID.Name(), nic.IPv4, nic.Node)
 	}
 	fmt.Fprintln(a.stdout, "try: postern routes NIC | explain --from NIC --to HOST:PORT | exec NIC -- COMMAND | logs -f     end with Ctrl-C")
+}
+
+// regionsOf are the regions that have a host: "westeurope, germanywestcentral", or "no region".
+func regionsOf(nodes []model.Node) string {
+	var regions []string
+	for _, node := range nodes {
+		if name := string(node.Location); node.Role == model.RoleHost && !slices.Contains(regions, name) {
+			regions = append(regions, name)
+		}
+	}
+	if len(regions) == 0 {
+		return "no region"
+	}
+	slices.Sort(regions)
+	return strings.Join(regions, ", ")
 }

@@ -18,6 +18,7 @@ import (
 	"postern/gateway"
 	"postern/model"
 	"postern/plan"
+	"postern/service/all"
 	"postern/tableservice"
 	"postern/token"
 	"postern/wire"
@@ -95,7 +96,7 @@ func newNetwork(t *testing.T) *network {
 		t.Fatal(err)
 	}
 	log := gateway.NewAccessLog(new(bytes.Buffer), 0)
-	n.gateway, err = gateway.New(gateway.Config{AccessLog: log, Table: table,
+	n.gateway, err = gateway.New(gateway.Config{AccessLog: log, BuiltIn: map[string]http.Handler{"storage/table": table},
 		GetCertificate: certificate.NewMinter(authority, []string{suffix}, nil).GetCertificate})
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +108,7 @@ func newNetwork(t *testing.T) *network {
 	n.service = listener.Addr()
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		if err := n.gateway.ServeTLS(endpointListener{listener}); err != nil {
+		if err := n.gateway.Serve(endpointListener{listener}, 443); err != nil {
 			t.Error(err)
 		}
 	})
@@ -129,14 +130,15 @@ func newNetwork(t *testing.T) *network {
 // allow lets the subnet in, or nobody.
 func (n *network) allow(allowed bool) {
 	n.t.Helper()
-	acls := model.NetworkACLs{}
+	acls := model.NetworkRules{PublicNetworkAccess: true}
 	if allowed {
 		acls.VirtualNetworkRules = []model.VirtualNetworkRule{{Subnet: subnet, Identity: identity}}
 	}
 	if err := n.gateway.Apply(plan.Node{Node: "gateway", Role: model.RoleGateway, Gateway: &plan.Gateway{
-		ServiceLocator: serviceLocator, StorageSuffix: suffix, Addresses: []netip.Addr{front},
-		Accounts: []plan.Account{{Name: account, Address: front, PublicNetworkAccess: true, NetworkACLs: acls,
-			ID: "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/" + account}},
+		ServiceLocator: serviceLocator, Zones: all.Zones(model.DefaultSettings), Addresses: []netip.Addr{front},
+		Instances: []plan.Instance{{Name: account, Address: front, Rules: acls, Service: "storage", Space: "storage", Endpoint: model.Services[0],
+			Ports: []model.ServicePort{{Number: 443, Way: model.WayHTTPS}},
+			ID:    "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/" + account}},
 		Subnets: []plan.Subnet{{Identity: identity, ID: subnet, EnabledServices: 1}},
 		Names:   map[string]string{account: front.String()},
 	}}); err != nil {

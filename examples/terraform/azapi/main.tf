@@ -1,5 +1,5 @@
 # The demo's cloud with the azapi provider, which sends the API's own bodies: networks, security, machines, accounts.
-# See ../README.md. The nodes (hosts, gateways, edges) are the operator's: postern up -f examples/nodes.yaml.
+# See ../README.md. The nodes (hosts, gateways, edges) are the operator's; postern up makes them.
 terraform {
   required_version = ">= 1.9"
   required_providers {

@@ -1,5 +1,5 @@
 # The demo's cloud with the azurerm provider: networks, security, NICs, accounts. See ../README.md.
-# The nodes (hosts, gateways, edges) are the operator's: postern up -f examples/nodes.yaml.
+# The nodes (hosts, gateways, edges) are the operator's; postern up makes them.
 terraform {
   required_version = ">= 1.9"
   required_providers {

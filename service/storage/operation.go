@@ -1,4 +1,4 @@
-package gateway
+package storage
 
 import (
 	"net/http"
@@ -11,24 +11,24 @@ const unknownOperation = "Unknown"
 
 // Operation names what a request asks for, in the words of
 // https://learn.microsoft.com/rest/api/storageservices/storage-analytics-logged-operations-and-status-messages.
-// service is one of the Service constants; header is asked for If-Match, X-HTTP-Method and the copy headers.
-func Operation(service, method, path string, query url.Values, header http.Header) string {
+// part is one of the sub-services; header is asked for If-Match, X-HTTP-Method and the copy headers.
+func Operation(part, method, path string, query url.Values, header http.Header) string {
 	if method == http.MethodOptions {
 		return "PreflightRequest"
 	}
 	path = strings.Trim(path, "/")
-	switch service {
-	case ServiceTable:
+	switch part {
+	case Table:
 		return tableOperation(method, path, query, header)
-	case ServiceBlob:
+	case Blob:
 		return blobOperation(method, path, query, header)
-	case ServiceQueue:
+	case Queue:
 		return queueOperation(method, path, query)
-	case ServiceFile:
+	case File:
 		return fileOperation(method, path, query, header)
-	case ServiceDFS:
+	case DFS:
 		return dfsOperation(method, path, query)
-	case ServiceWeb:
+	case Web:
 		if method == http.MethodGet || method == http.MethodHead {
 			return "GetWebContent"
 		}

@@ -1,0 +1,89 @@
+// Package storage describes Microsoft.Storage/storageAccounts: accounts with the sub-services table, blob, queue, file,
+// dfs and web, each under a name of its own.
+package storage
+
+import (
+	"net/http"
+
+	"postern/model"
+	"postern/service"
+)
+
+// The sub-services of a storage account, as the second label of its names and as the log's "service".
+const (
+	Table = "table"
+	Blob  = "blob"
+	Queue = "queue"
+	File  = "file"
+	DFS   = "dfs"
+	Web   = "web"
+)
+
+// TypeAccount is the resource type.
+const TypeAccount = "Microsoft.Storage/storageAccounts"
+
+// Service is the description.
+var Service = &service.Service{
+	Name:      "storage",
+	Endpoint:  "Microsoft.Storage",
+	Zones:     zones,
+	ValidName: ValidName,
+	Audiences: []string{"https://storage.azure.com"},
+	Trusted:   trusted,
+	HTTP: &service.HTTP{
+		RequestID: headerRequestID,
+		ErrorCode: headerErrorCode,
+		Operation: func(part string, r *http.Request) string {
+			return Operation(part, r.Method, r.URL.Path, r.URL.Query(), r.Header)
+		},
+		Refuse: refuse,
+	},
+	Types: []service.Type{{
+		Name:            TypeAccount,
+		Model:           "storage.AccountCreateParameters",
+		Update:          "storage.AccountUpdateParameters",
+		Versions:        []string{"2025-08-01", "2025-06-01", "2024-01-01", "2023-05-01", "2023-01-01", "2022-09-01"},
+		Ours:            []string{"posternFrontAddress"},
+		CreatedIsOK:     true,
+		Keys:            true,
+		Decode:          decode,
+		Render:          render,
+		NameTaken:       nameTaken,
+		EndpointMissing: endpointMissing,
+	}},
+}
+
+// ports are the same for every account.
+var ports = []model.ServicePort{{Number: 80, Way: model.WayHTTP}, {Number: 443, Way: model.WayHTTPS}}
+
+// trusted are the services that Azure lets into accounts by the managed identity of one of their resources
+// (https://learn.microsoft.com/azure/storage/common/storage-network-security-trusted-azure-services).
+var trusted = []string{
+	"Microsoft.ApiManagement/service", "Microsoft.AppConfiguration/configurationStores", "Microsoft.Cache/redis",
+	"Microsoft.CognitiveServices/accounts", "Microsoft.ContainerRegistry/registries", "Microsoft.DataFactory/factories",
+	"Microsoft.DataShare/accounts", "Microsoft.EventGrid/topics", "Microsoft.KeyVault/vaults", "Microsoft.Logic/workflows",
+	"Microsoft.MachineLearningServices/workspaces", "Microsoft.Media/mediaservices", "Microsoft.Purview/accounts",
+	"Microsoft.Search/searchServices", "Microsoft.Sql/servers", "Microsoft.StreamAnalytics/streamingjobs", "Microsoft.Synapse/workspaces",
+}
+
+func zones(settings model.Settings) []model.Zone {
+	var list []model.Zone
+	for _, part := range []string{Table, Blob, Queue, File, DFS, Web} {
+		list = append(list, model.Zone{Suffix: part + "." + settings.StorageSuffix, Service: "storage", Space: "storage", Parent: settings.StorageSuffix, Part: part, Inner: part == Web})
+	}
+	return list
+}
+
+// ValidName tells whether a text can be the name of an account: 3 to 24 letters and digits
+// (https://learn.microsoft.com/azure/storage/common/storage-account-overview).
+func ValidName(name string) bool {
+	if len(name) < 3 || len(name) > 24 {
+		return false
+	}
+	for _, c := range []byte(name) {
+		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9') {
+			return false
+		}
+	}
+	return true
+}
