@@ -10,8 +10,8 @@ import (
 )
 
 // TestAz runs az as its users do, from the scripts testdata/az*.txt (package aztest tells their form). Each has a cloud of its
-// own, that az knows and is signed in to; $URL, $CLIENT, $SECRET, $TENANT and $SUBSCRIPTION stand for that cloud's,
-// $HOME for the folder with the templates of testdata/templates.
+// own, that az knows and is signed in to; $URL, $CLIENT, $SECRET, $TENANT and $SUBSCRIPTION stand for that cloud's, $OTHER_APP,
+// $OTHER_ID and $OTHER_SECRET for a principal without a role, $HOME for the folder with the templates of testdata/templates.
 func TestAz(t *testing.T) {
 	scripts, err := filepath.Glob(filepath.Join("testdata", "az*.txt"))
 	if err != nil {
@@ -28,8 +28,9 @@ func TestAz(t *testing.T) {
 			az := aztest.New(t, f.ca)
 			az.SignIn(f.ctx, f.door.Door, f.door.Secret)
 			putTemplates(t, az)
+			other, _ := f.principal(t, "other", "", "")
 			variables := strings.NewReplacer("$HOME", az.Home(), "$URL", f.door.URL, "$CLIENT", f.door.ClientID, "$SECRET", f.door.Secret, "$TENANT", f.door.Tenant,
-				"$SUBSCRIPTION", f.door.Subscription)
+				"$SUBSCRIPTION", f.door.Subscription, "$OTHER_APP", other.AppID, "$OTHER_ID", other.ObjectID, "$OTHER_SECRET", other.Secret)
 			steps := aztest.Parse(variables.Replace(string(text)))
 			for _, step := range steps {
 				for _, problem := range az.Do(f.ctx, step) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"postern/activity"
 	"postern/api"
 	"postern/compile"
 	"postern/deployment"
@@ -26,7 +27,7 @@ import (
 	"postern/token"
 )
 
-// Options are what a door stands before. All but SignIn, Routes, Probe, Authorize, Rate and Log must be set.
+// Options are what a door stands before. All but SignIn, Routes, Probe, Activity, Authorize, Rate and Log must be set.
 type Options struct {
 	API       *api.API
 	Cache     *server.Cache
@@ -42,6 +43,8 @@ type Options struct {
 	Routes []Route // what other packages answer
 
 	Access *server.Access // who may do what
+
+	Activity *activity.Log // what was done
 
 	// Principal tells whether there is a principal with an object id, who can be given a role.
 	Principal func(ctx context.Context, objectID string) (bool, error)
@@ -66,6 +69,7 @@ type Door struct {
 	signIn atomic.Pointer[signin.Service]
 
 	deployments *deployment.Service
+	ends        ends
 }
 
 // New makes a door.
@@ -89,6 +93,9 @@ func New(options Options) *Door {
 	}
 	d.signIn.Store(options.SignIn)
 	d.deployments = deployment.New(deployment.Options{Store: options.Store, API: options.API, Tenant: options.Tenant, Do: d.do, Allow: d.allow, Log: options.Log})
+	if options.API != nil {
+		options.API.Ended = d.recordEnd
+	}
 	return d
 }
 
@@ -108,6 +115,7 @@ type request struct {
 	at       target
 	version  string // api-version
 	caller   signin.Caller
+	async    string // id of the operation that goes on behind the answer
 }
 
 // ServeHTTP answers one request.
@@ -154,6 +162,10 @@ func (r *request) answer(w http.ResponseWriter) (int, any, error) {
 	if _, isOwner := r.localOwner(); !isOwner && !r.door.limits.requests.allow(r.caller.ObjectID) {
 		return 0, nil, &limitError{}
 	}
+	if isGraph(r.segments) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		return graph(r)
+	}
 	route, at, err := r.door.find(r.Method, r.segments)
 	if err != nil {
 		return 0, nil, err
@@ -170,6 +182,9 @@ func (r *request) answer(w http.ResponseWriter) (int, any, error) {
 		action, scope = operationRights(operation)
 	}
 	if err := r.door.Authorize(r.Context(), r.caller, action, scope); err != nil && !r.listsWhatIsVisible(route) {
+		if r.writes(action) {
+			r.door.Record(Ended(r.entry(action, scope), 0, err))
+		}
 		return 0, nil, err
 	}
 	limit := int64(maxBody)
@@ -177,7 +192,7 @@ func (r *request) answer(w http.ResponseWriter) (int, any, error) {
 		limit = maxBatch
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, limit)
-	return route.answer(r)
+	return r.recorded(action, scope, func() (int, any, error) { return route.answer(r) })
 }
 
 // name gives the request its ids, in the answer's headers.

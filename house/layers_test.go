@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"service/all"},
 	{"resource"},
 	// What follows from one or two of them.
-	{"translate", "routes", "tableservice", "examples", "store", "api/client", "keyring", "authorization",
+	{"translate", "routes", "tableservice", "examples", "store", "api/client", "keyring", "authorization", "activity",
 		"servicetag/tagtest", "datapath/arbitrary", "datapath/userspace/socks"},
 	// The two pure hearts, resources to plans and packets to verdicts; and who keeps resources and plans.
 	{"compile", "pipeline", "store/embedded", "server", "agent", "signin"},
