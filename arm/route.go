@@ -54,6 +54,7 @@ func init() {
 		"microsoft.storage/checknameavailability":                               {"POST": {"", checkAccountName}},
 		"microsoft.storage/storageaccounts/*/listkeys":                          {"POST": {"", listKeys}},
 	}
+	maps.Copy(special, deploymentRoutes())
 	maps.Copy(special, accessRoutes())
 	maps.Copy(special, machineRoutes())
 	maps.Copy(special, watcherRoutes())

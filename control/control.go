@@ -84,8 +84,13 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 		return nil, errors.Join(err, p.Close())
 	}
 	p.handler = arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue,
-		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Access: p.Access, Principal: p.principalExists,
+		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Access: p.Access, Principal: p.principalExists, Store: opened.Store,
 		Routes: append(p.doorRoutes(), options.Routes...), Probe: options.Probe, Log: log})
+	p.work.Go(func() {
+		if err := p.handler.Run(ctx); err != nil {
+			log.Error("deployments are not worked on; start again", "error", err)
+		}
+	})
 	listener, err := listenLocally(dir)
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
