@@ -145,6 +145,9 @@ func (r *request) answer(w http.ResponseWriter) (int, any, error) {
 	if _, isOwner := r.localOwner(); !isOwner && !r.door.limits.requests.allow(r.caller.ObjectID) {
 		return 0, nil, &limitError{}
 	}
+	if err := checkNames(r.segments); err != nil {
+		return 0, nil, err
+	}
 	route, at, err := r.door.find(r.Method, r.segments)
 	if err != nil {
 		return 0, nil, err
