@@ -21,15 +21,15 @@ type writing struct {
 	body   json.RawMessage
 }
 
-// write makes a change, stores it with a record of it, and waits a short time for the nodes. The operation is nil when
-// they have applied it, or nothing was written; otherwise it goes on in the background.
-func (a *API) write(ctx context.Context, w writing, build func(*resource.Cloud, *resource.Change) error) (*resource.Cloud, *Operation, error) {
+// write makes a change, stores it with a record of it, and waits a short time for the nodes. The outcome has no
+// operation when they have applied it, or nothing was written; otherwise that goes on in the background.
+func (a *API) write(ctx context.Context, w writing, build func(*resource.Cloud, *resource.Change) error) (*resource.Cloud, Outcome, error) {
 	if len(w.id.Types) > 0 {
 		w.roots = append(w.roots, w.id.Root().Key())
 	}
 	mine, err := a.operations.begin(ctx, w)
 	if err != nil {
-		return nil, nil, err
+		return nil, Outcome{}, err
 	}
 	mine.Location = "global"
 	cloud, err := a.cache.Change(ctx, a.options, &mine.Operation, func(cloud *resource.Cloud, change *resource.Change) error {
@@ -40,18 +40,18 @@ func (a *API) write(ctx context.Context, w writing, build func(*resource.Cloud, 
 	})
 	if err != nil || mine.Revision == 0 {
 		a.operations.finish(mine)
-		return cloud, nil, err
+		return cloud, Outcome{}, err
 	}
 	a.operations.stored(mine)
 	window, cancel := context.WithTimeout(ctx, a.Wait)
 	defer cancel()
 	if err := a.await(window, mine); err == nil {
 		a.operations.finish(mine)
-		return cloud, nil, nil
+		return cloud, Outcome{Revision: mine.Revision}, nil
 	}
-	operation := a.operations.tell(mine)
+	outcome := Outcome{Revision: mine.Revision, Operation: a.operations.tell(mine)}
 	a.work.Go(func() { a.complete(mine) })
-	return cloud, operation, nil
+	return cloud, outcome, nil
 }
 
 // await waits until a write is in force everywhere. The error says why it will not be, or what has not come when the
@@ -110,6 +110,9 @@ func (a *API) complete(t *tracked) {
 	}
 	record := a.operations.end(t, failed, time.Now())
 	for a.store.EndOperation(a.ctx, record) != nil && a.pause() {
+	}
+	if a.Ended != nil {
+		a.Ended(record)
 	}
 	if failed != nil {
 		a.recover(t)

@@ -22,7 +22,15 @@ func GroupNotFound(group string) error {
 // Group reads a resource group. One that was never put, but is there since it has resources or is the default one, has
 // the location of its first resource.
 func (a *API) Group(ctx context.Context, subscription, group string) (json.RawMessage, error) {
-	groups, err := a.Groups(ctx, subscription)
+	cloud, err := a.cache.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return groupOf(cloud, subscription, group)
+}
+
+func groupOf(cloud *resource.Cloud, subscription, group string) (json.RawMessage, error) {
+	groups, err := groupsOf(cloud, subscription)
 	if err != nil {
 		return nil, err
 	}
@@ -47,21 +55,22 @@ func (a *API) Groups(ctx context.Context, subscription string) ([]Group, error) 
 	if err != nil {
 		return nil, err
 	}
+	return groupsOf(cloud, subscription)
+}
+
+func groupsOf(cloud *resource.Cloud, subscription string) ([]Group, error) {
 	groups := make(map[string]Group)
 	if strings.EqualFold(subscription, resource.DefaultSubscription) {
 		groups[resource.DefaultResourceGroup] = Group{Name: resource.DefaultResourceGroup}
 	}
 	located := make(map[string]string)
-	for _, record := range cloud.Records("") {
-		id, err := resource.ParseID(record.ID)
-		if err != nil {
-			return nil, err
-		}
-		if !strings.EqualFold(id.Subscription, subscription) {
-			continue
-		}
-		key := strings.ToLower(id.ResourceGroup)
-		if id.IsGroup() {
+	for name, record := range cloud.Groups(subscription) {
+		key := strings.ToLower(name)
+		if record.Type == resource.TypeResourceGroup {
+			id, err := resource.ParseID(record.ID)
+			if err != nil {
+				return nil, err
+			}
 			body, err := cloud.Render(id, Succeeded)
 			if err != nil {
 				return nil, err
@@ -70,7 +79,7 @@ func (a *API) Groups(ctx context.Context, subscription string) ([]Group, error) 
 			continue
 		}
 		if _, ok := groups[key]; !ok {
-			groups[key] = Group{Name: id.ResourceGroup}
+			groups[key] = Group{Name: name}
 		}
 		var body struct {
 			Location string `json:"location"`
@@ -83,13 +92,14 @@ func (a *API) Groups(ctx context.Context, subscription string) ([]Group, error) 
 		if group.Body != nil {
 			continue
 		}
-		group.Body, err = json.Marshal(map[string]any{
+		body, err := json.Marshal(map[string]any{
 			"id": "/subscriptions/" + subscription + "/resourceGroups/" + group.Name, "name": group.Name, "type": resource.TypeResourceGroup,
 			"location": cmp.Or(located[key], defaultLocation), "properties": map[string]any{"provisioningState": Succeeded},
 		})
 		if err != nil {
 			return nil, err
 		}
+		group.Body = body
 		groups[key] = group
 	}
 	list := make([]Group, 0, len(groups))
@@ -133,9 +143,9 @@ func (a *API) DeleteGroup(ctx context.Context, subscription, group string) (Outc
 	for _, member := range members {
 		all.roots = append(all.roots, member.Root().Key())
 	}
-	var gone Outcome
-	_, gone.Operation, err = a.write(ctx, all, func(cloud *resource.Cloud, change *resource.Change) error {
-		gone.Existed = cloud.HasGroup(subscription, group)
+	existed := false
+	_, gone, err := a.write(ctx, all, func(cloud *resource.Cloud, change *resource.Change) error {
+		existed = cloud.HasGroup(subscription, group)
 		members, err := inside(cloud) // more may have come since
 		if err != nil {
 			return err
@@ -147,5 +157,6 @@ func (a *API) DeleteGroup(ctx context.Context, subscription, group string) (Outc
 		}
 		return nil
 	})
+	gone.Existed = existed
 	return gone, err
 }

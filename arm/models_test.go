@@ -16,7 +16,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
 )
 
-// ownMembers are answered though no model of Azure's has them: docs/clients.md says what they are.
+// ownMembers are answered though no model of Azure's has them: docs/azure-clients.md says what they are.
 var ownMembers = []string{"posternServiceTags", "posternFrontAddress"}
 
 // modelOf are the SDK's models of answers, by path: without subscription and group, in lower case, a star for a name.
@@ -33,6 +33,14 @@ var modelOf = map[string]func() any{
 	"microsoft.network/networkinterfaces":                                            of[armnetwork.InterfaceListResult],
 	"microsoft.network/networkinterfaces/*":                                          of[armnetwork.Interface],
 	"microsoft.network/networkinterfaces/*/effectiveroutetable":                      of[armnetwork.EffectiveRouteListResult],
+	"microsoft.network/networkinterfaces/*/effectivenetworksecuritygroups":           of[armnetwork.EffectiveNetworkSecurityGroupListResult],
+	"microsoft.network/networkwatchers":                                              of[armnetwork.WatcherListResult],
+	"microsoft.network/networkwatchers/*":                                            of[armnetwork.Watcher],
+	"microsoft.network/networkwatchers/*/nexthop":                                    of[armnetwork.NextHopResult],
+	"microsoft.network/networkwatchers/*/ipflowverify":                               of[armnetwork.VerificationIPFlowResult],
+	"microsoft.network/networkwatchers/*/connectivitycheck":                          of[armnetwork.ConnectivityInformation],
+	"microsoft.network/networkwatchers/*/topology":                                   of[armnetwork.Topology],
+	"microsoft.network/networkwatchers/*/securitygroupview":                          of[armnetwork.SecurityGroupViewResult],
 	"microsoft.network/natgateways":                                                  of[armnetwork.NatGatewayListResult],
 	"microsoft.network/natgateways/*":                                                of[armnetwork.NatGateway],
 	"microsoft.network/publicipaddresses":                                            of[armnetwork.PublicIPAddressListResult],
