@@ -96,7 +96,10 @@ func (a *API) PutCatalogue(ctx context.Context, data []byte) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, a.Bound)
 	defer cancel()
-	if err := a.await(bounded, revision); err != nil {
+	if err = a.store.WaitApplied(bounded, revision); err == nil {
+		err = a.wired(bounded, revision)
+	}
+	if err != nil {
 		return failure(revision, err)
 	}
 	return nil

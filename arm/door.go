@@ -17,11 +17,13 @@ import (
 	"postern/activity"
 	"postern/api"
 	"postern/compile"
+	"postern/deployment"
 	"postern/inspect"
 	"postern/resource"
 	"postern/server"
 	"postern/servicetag"
 	"postern/signin"
+	"postern/store"
 	"postern/token"
 )
 
@@ -32,7 +34,8 @@ type Options struct {
 	Compiler  *compile.Compiler
 	Catalogue func(context.Context) (*servicetag.Catalogue, error)
 	Inspector *inspect.Inspector
-	Tenant    string // GUID
+	Tenant    string       // GUID
+	Store     *store.Store // where deployments are kept
 
 	// SignIn gives tokens. nil: nobody can sign in yet, and requests come from the local owner alone: see Door.LetIn.
 	SignIn *signin.Service
@@ -65,6 +68,8 @@ type Door struct {
 	added  map[string]methods // of Options.Routes, by path in lower case
 	signIn atomic.Pointer[signin.Service]
 	ends   ends
+
+	deployments *deployment.Service
 }
 
 // New makes a door.
@@ -87,11 +92,12 @@ func New(options Options) *Door {
 		d.added[path][one.Method] = route{one.Action, func(r *request) (int, any, error) { return one.Answer(r.Request) }}
 	}
 	d.signIn.Store(options.SignIn)
-	if options.API != nil {
-		options.API.Ended = d.recordEnd
-	}
+	d.deployments = deployment.New(deployment.Options{Store: options.Store, API: options.API, Tenant: options.Tenant, Do: d.do, Allow: d.allow, Log: options.Log})
 	return d
 }
+
+// Run works on what the door has accepted and not answered yet, deployments of templates, until the context ends.
+func (d *Door) Run(ctx context.Context) error { return d.deployments.Run(ctx) }
 
 // LetIn lets those in who have a token of a service, from now on.
 func (d *Door) LetIn(service *signin.Service) { d.signIn.Store(service) }

@@ -43,6 +43,8 @@ func init() {
 	special = map[string]methods{
 		"microsoft.network/locations/*/virtualnetworkavailableendpointservices": {"GET": {"", listEndpointServices}},
 		"microsoft.network/locations/*/servicetags":                             {"GET": {"", listServiceTags}},
+		"microsoft.network/networksecuritygroups/*/defaultsecurityrules":        {"GET": {"", defaultRules}},
+		"microsoft.network/networksecuritygroups/*/defaultsecurityrules/*":      {"GET": {"", defaultRules}},
 		"microsoft.network/locations/*/usages":                                  {"GET": {"", listNetworkUsages}},
 		"microsoft.network/virtualnetworks/*/usages":                            {"GET": {"", listSubnetUsages}},
 		"microsoft.network/virtualnetworks/*/checkipaddressavailability":        {"GET": {"", checkIPAddress}},
@@ -52,6 +54,7 @@ func init() {
 		"microsoft.storage/checknameavailability":                               {"POST": {readNames, checkAccountName}},
 		"microsoft.storage/storageaccounts/*/listkeys":                          {"POST": {"", listKeys}},
 	}
+	maps.Copy(special, deploymentRoutes())
 	maps.Copy(special, accessRoutes())
 	maps.Copy(special, activityRoutes())
 	maps.Copy(special, machineRoutes())

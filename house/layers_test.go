@@ -30,7 +30,7 @@ var layers = [][]string{
 	// Drivers: here the kernel, sockets and other stacks are met.
 	{"datapath/kernel", "datapath/userspace", "lab", "gateway", "platform", "api"},
 	// Parts put together: a node, an explanation that asks every judge; its answers; a control plane.
-	{"node", "explain"},
+	{"node", "explain", "deployment"},
 	{"inspect"},
 	{"arm"},
 	{"control"},
@@ -42,7 +42,7 @@ var layers = [][]string{
 }
 
 // unbuilt are packages that have their place before they have code.
-var unbuilt = []string{"protocol/*"}
+var unbuilt = []string{}
 
 // layerOf is the floor of a package: its own, or that of all in its folder ("service/*").
 func layerOf(folder string) int {
