@@ -10,8 +10,8 @@ import (
 )
 
 // TestAz runs az as its users do, from the scripts testdata/az*.txt (package aztest tells their form). Each has a cloud of its
-// own, that az knows and is signed in to; $URL, $CLIENT, $SECRET, $TENANT and $SUBSCRIPTION stand for that cloud's, $HOME for the
-// folder with the templates of testdata/templates, $OTHER_APP, $OTHER_ID and $OTHER_SECRET for a principal without a role.
+// own, that az knows and is signed in to; $URL, $CLIENT, $SECRET, $TENANT and $SUBSCRIPTION stand for that cloud's, $OTHER_APP,
+// $OTHER_ID and $OTHER_SECRET for a principal without a role, $HOME for the folder with the templates of testdata/templates.
 func TestAz(t *testing.T) {
 	scripts, err := filepath.Glob(filepath.Join("testdata", "az*.txt"))
 	if err != nil {

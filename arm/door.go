@@ -67,9 +67,9 @@ type Door struct {
 	limits *limits
 	added  map[string]methods // of Options.Routes, by path in lower case
 	signIn atomic.Pointer[signin.Service]
-	ends   ends
 
 	deployments *deployment.Service
+	ends        ends
 }
 
 // New makes a door.

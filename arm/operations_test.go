@@ -17,8 +17,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
 
 	"postern/api"
-	"postern/authorization"
 	"postern/api/client"
+	"postern/authorization"
 	"postern/control"
 	"postern/resource"
 )

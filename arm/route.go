@@ -59,6 +59,7 @@ func init() {
 	maps.Copy(special, activityRoutes())
 	maps.Copy(special, machineRoutes())
 	maps.Copy(special, watcherRoutes())
+	maps.Copy(special, imageRoutes())
 	items = methods{"GET": {"", getResource}, "HEAD": {"", headResource}, "PUT": {"", putResource}, "PATCH": {"", patchResource}, "DELETE": {"", deleteResource}}
 	collections = methods{"GET": {"", listCollection}}
 }
