@@ -18,6 +18,7 @@ import (
 
 	"postern/api"
 	"postern/api/client"
+	"postern/authorization"
 	"postern/control"
 	"postern/resource"
 )
@@ -251,6 +252,7 @@ func TestOperationsThatFail(t *testing.T) {
 	})
 	t.Run("a batch", func(t *testing.T) {
 		token := c.token(t)
+		c.assign(t, c.owner(t), authorization.Owner, authorization.Root) // where batches take their right
 		batch := fmt.Sprintf(`{"resources":[{"id":"%s/two","body":%s}]}`, nics, nicBody)
 		applied := c.send(t, "POST", "/postern/apply"+version, token, batch)
 		if applied.status != http.StatusAccepted || !strings.Contains(applied.body, `"provisioningState":"Updating"`) {
