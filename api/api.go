@@ -43,6 +43,9 @@ type API struct {
 	// Set it before the first request.
 	Wired func(ctx context.Context, revision int64) error
 
+	// Ended, if set, hears of every operation that has ended. Set it before the first request.
+	Ended func(store.Operation)
+
 	operations *operations
 	ctx        context.Context // of what goes on in the background
 	stop       context.CancelFunc

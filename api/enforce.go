@@ -111,6 +111,9 @@ func (a *API) complete(t *tracked) {
 	record := a.operations.end(t, failed, time.Now())
 	for a.store.EndOperation(a.ctx, record) != nil && a.pause() {
 	}
+	if a.Ended != nil {
+		a.Ended(record)
+	}
 	if failed != nil {
 		a.recover(t)
 	}

@@ -64,16 +64,13 @@ func groupsOf(cloud *resource.Cloud, subscription string) ([]Group, error) {
 		groups[resource.DefaultResourceGroup] = Group{Name: resource.DefaultResourceGroup}
 	}
 	located := make(map[string]string)
-	for _, record := range cloud.Records("") {
-		id, err := resource.ParseID(record.ID)
-		if err != nil {
-			return nil, err
-		}
-		if !strings.EqualFold(id.Subscription, subscription) {
-			continue
-		}
-		key := strings.ToLower(id.ResourceGroup)
-		if id.IsGroup() {
+	for name, record := range cloud.Groups(subscription) {
+		key := strings.ToLower(name)
+		if record.Type == resource.TypeResourceGroup {
+			id, err := resource.ParseID(record.ID)
+			if err != nil {
+				return nil, err
+			}
 			body, err := cloud.Render(id, Succeeded)
 			if err != nil {
 				return nil, err
@@ -82,7 +79,7 @@ func groupsOf(cloud *resource.Cloud, subscription string) ([]Group, error) {
 			continue
 		}
 		if _, ok := groups[key]; !ok {
-			groups[key] = Group{Name: id.ResourceGroup}
+			groups[key] = Group{Name: name}
 		}
 		var body struct {
 			Location string `json:"location"`

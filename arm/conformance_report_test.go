@@ -97,7 +97,8 @@ Rules of the comparison:
   secondaryLocation, principalId, clientId, tenantId, keys), only that there is one must match.
 - Names and types compare without case, regions in their short form. An empty list or text and an absent one are the same.
 - The counts and limits of a subscription's usages are its own. Those of a VNet compare.
-- Not replayed: calls about other types, which are in the same files (network interfaces and addresses of cloud services).
+- Not replayed: calls about other types, which are in the same files (network interfaces and addresses of cloud services), and
+  those to network watchers that are not about the way of packets (flow logs, connection analyzers, reachability reports).
 
 The columns:
 

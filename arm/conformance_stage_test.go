@@ -19,6 +19,11 @@ func (c *clients) act(typ string, example sdktest.Example, arguments []any, body
 		if err := c.offers(example, answer); err != nil {
 			return nil, err
 		}
+		if names := example.Names(); len(names) > 1 { // a group and a region
+			if err := newWorld(c, resource.ID{}, body, answer).groups(names[0]); err != nil {
+				return nil, err
+			}
+		}
 		have, err := c.call(example, arguments)
 		return have, errors.Join(err, c.usualTags())
 	}
@@ -230,6 +235,10 @@ func (w *world) scene(method string, id resource.ID, answer map[string]any) erro
 			return err
 		}
 		return w.require(id)
+	case "ListEffectiveNetworkSecurityGroups":
+		return w.guard(id, answer)
+	case "GetNextHop", "VerifyIPFlow", "CheckConnectivity", "GetTopology", "GetVMSecurityRules":
+		return w.watched(method, id)
 	case "CheckIPAddressAvailability": // of 10.0.1.4
 		if err := w.needed(id, network(w.region, []any{"10.0.0.0/16"}, "default", "10.0.1.0/24")); err != nil {
 			return err

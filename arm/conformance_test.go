@@ -41,12 +41,15 @@ var replayed = []struct{ section, file, typ string }{
 	{"network", "availableservicealiases", "Microsoft.Network/locations/availableServiceAliases"},
 	{"network", "servicetags", "Microsoft.Network/locations/serviceTags"},
 	{"network", "servicetaginformation", "Microsoft.Network/locations/serviceTagDetails"},
+	{"network", "watchers", resource.TypeNetworkWatcher},
 	{"network", "usages", "Microsoft.Network/locations/usages"},
 	{"storage", "accounts", resource.TypeStorageAccount},
 }
 
-// otherTypes are calls in those files that are about types which are none of Postern's: the word in the method's name.
-var otherTypes = []string{"CloudService", "VirtualMachineScaleSet"}
+// otherTypes are calls in those files that are about types which are none of Postern's, or ask a network watcher for more than
+// packets: a word of the method's name.
+var otherTypes = []string{"CloudService", "VirtualMachineScaleSet", "ConnectionAnalyzers", "AzureReachabilityReport", "FlowLog", "Troubleshooting",
+	"NetworkConfigurationDiagnostic", "AvailableProviders"}
 
 // outcome is how an example ended. The table counts each.
 type outcome int

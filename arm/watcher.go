@@ -19,6 +19,8 @@ import (
 // watcherRoutes are the questions about packets and what they follow from: to a network watcher, to a NIC, to a region.
 func watcherRoutes() map[string]methods {
 	return map[string]methods{
+		"microsoft.network/networkwatchers/*": {"GET": {"", getResource}, "HEAD": {"", headResource}, "PUT": {"", putResource},
+			"PATCH": {"", patchResource}, "DELETE": {"", deleteWatcher}},
 		"microsoft.network/networkwatchers/*/nexthop":                          {"POST": {"", nextHop}},
 		"microsoft.network/networkwatchers/*/ipflowverify":                     {"POST": {"", verifyFlow}},
 		"microsoft.network/networkwatchers/*/connectivitycheck":                {"POST": {"", checkConnectivity}},
@@ -29,6 +31,15 @@ func watcherRoutes() map[string]methods {
 		"microsoft.network/locations/*/availableservicealiases":                {"GET": {"", listServiceAliases}},
 		"microsoft.network/locations/*/virtualnetworkavailableservicealiases":  {"GET": {"", listServiceAliases}},
 	}
+}
+
+// deleteWatcher answers 204 where other types answer 200: clients of watchers take no other.
+func deleteWatcher(r *request) (int, any, error) {
+	status, answer, err := deleteResource(r)
+	if status == http.StatusOK {
+		status = http.StatusNoContent
+	}
+	return status, answer, err
 }
 
 // watch is a question to a network watcher: the cloud that it is about, and whom it may ask.

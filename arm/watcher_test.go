@@ -252,7 +252,7 @@ func TestSDKCatalogues(t *testing.T) {
 	for _, alias := range aliases.Value {
 		names = append(names, alias.ResourceName)
 	}
-	// SEP-5 a policy takes what is listed, and nothing like it.
+	// SEP-5 a policy takes what is listed.
 	policies := c.network.NewServiceEndpointPoliciesClient()
 	define := func(resources []*string) armnetwork.ServiceEndpointPolicy {
 		return armnetwork.ServiceEndpointPolicy{Location: to.Ptr("westeurope"), Properties: &armnetwork.ServiceEndpointPolicyPropertiesFormat{
@@ -260,7 +260,7 @@ func TestSDKCatalogues(t *testing.T) {
 				Properties: &armnetwork.ServiceEndpointPolicyDefinitionPropertiesFormat{Service: to.Ptr("Global"), ServiceResources: resources}}}}}
 	}
 	done[armnetwork.ServiceEndpointPoliciesClientCreateOrUpdateResponse](t, c)(policies.BeginCreateOrUpdate(c.ctx, "rg", "all", define(names), nil))
-	_, err := policies.BeginCreateOrUpdate(c.ctx, "rg", "other", define([]*string{to.Ptr("/services/Azure/Nothing")}), nil)
+	_, err := policies.BeginCreateOrUpdate(c.ctx, "rg", "other", define([]*string{to.Ptr("/services/Azure/Batch/one")}), nil)
 	refused(t, err, http.StatusBadRequest, "ServiceEndpointPolicyDefinitionResourcesInvalid")
 
 	tags, pages := 0, 0

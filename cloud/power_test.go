@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
+
 	"postern/model"
 	"postern/resource"
 )
@@ -60,4 +62,28 @@ func TestPower(t *testing.T) {
 		s.echo(s.machine("nic-far"), 7000)
 		s.roundTrip(s.dial(app, "10.13.77.5:7000"), 1000)
 	})
+}
+
+// TestRegenerateKey covers that a key made anew is in force when that is answered, and the former one no longer.
+func TestRegenerateKey(t *testing.T) {
+	s := start(t, Userspace, "", application...)
+	app := s.machine("nic-app")
+	former := s.byKey(app, own)
+	create := func(client *aztables.ServiceClient, table string) error {
+		_, err := client.CreateTable(s.ctx, table, nil)
+		return err
+	}
+	if err := create(former, "before"); err != nil {
+		t.Fatal(err)
+	}
+	made, err := s.Control().API.RegenerateKey(s.ctx, idOf(t, "Microsoft.Storage/storageAccounts/"+own), 0)
+	if err != nil || s.Control().API.Await(s.ctx, made.Operation) != nil {
+		t.Fatal(made.Operation, err)
+	}
+	if err := create(former, "after"); err == nil || !strings.Contains(err.Error(), "AuthenticationFailed") {
+		t.Errorf("the former key: %v", err)
+	}
+	if err := create(s.byKey(app, own), "after"); err != nil {
+		t.Errorf("the new key: %v", err)
+	}
 }

@@ -190,7 +190,11 @@ func (j *judge) removed(keys []string) error {
 		}
 		switch noun := old.noun.(type) {
 		case *model.VirtualNetwork:
-			for _, subnet := range noun.Subnets {
+			now := j.after.vnet(noun.ID)
+			for i, subnet := range noun.Subnets {
+				if now != nil && i < len(now.Subnets) && now.Subnets[i].ID == subnet.ID && now.Subnets[i].Identity == subnet.Identity {
+					continue // most subnets stay where they are
+				}
 				if now, _ := j.after.subnet(subnet.ID); now == nil || now.Identity != subnet.Identity {
 					gone[subnet.ID.Key()] = subnet.ID
 				}

@@ -22,6 +22,30 @@ func (j *judge) virtualNetwork(e *entry, vnet *model.VirtualNetwork) error {
 			if err := apart(vnet, remote); err != nil {
 				return err
 			}
+			if err := j.apartFromPeersOf(remote, vnet); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// apartFromPeersOf refuses a VNet whose address space overlaps with that of another one that a common peer has: the peer
+// would not know the way.
+func (j *judge) apartFromPeersOf(common, vnet *model.VirtualNetwork) error {
+	for _, peering := range common.Peerings {
+		other := j.after.vnet(peering.RemoteVirtualNetwork)
+		if other == nil || other.ID.Is(vnet.ID) {
+			continue
+		}
+		for _, a := range vnet.AddressSpace {
+			for _, b := range other.AddressSpace {
+				if a.Overlaps(b) {
+					return refuse("VnetAddressSpaceOverlapsWithAlreadyPeeredVnet", "properties.virtualNetworkPeerings", "Virtual networks %s and %s cannot be "+
+						"peered because address space of the first virtual network overlaps with address space of virtual network %s already peered "+
+						"with the second virtual network. Overlapping address prefixes: %s, %s.", vnet.ID, common.ID, other.ID, a, b)
+				}
+			}
 		}
 	}
 	return nil

@@ -67,8 +67,8 @@ func decodeDefinition(body *child[policyDefinitionProperties], at string) (model
 	for i, text := range p.ServiceResources {
 		if !policyScope(text, definition.Service == "Global") {
 			return definition, refuse("ServiceEndpointPolicyDefinitionResourcesInvalid", index(at+".serviceResources", i),
-				"'%s' is not the id of a subscription, a resource group or an account, nor, with service Global, one of the aliases %s.",
-				text, strings.Join(ServiceAliases, ", "))
+				"'%s' is not the id of a subscription, a resource group or an account, nor, with service Global, an alias such as %s.",
+				text, ServiceAliases[0])
 		}
 	}
 	definition.ServiceResources = p.ServiceResources

@@ -49,6 +49,7 @@ func (a *answer) ipConfiguration(configuration map[string]any, nic *networkInter
 func (a *answer) virtualMachine(object, properties map[string]any, vm *virtualMachine) {
 	allotted := a.entry.record.Allotted
 	properties["vmId"] = allotted.VMID
+	fill(objectIn(properties, "storageProfile"), "dataDisks", []any{}) // clients read it without asking whether it is there
 	if !allotted.Created.IsZero() {
 		properties["timeCreated"] = allotted.Created.Format(time.RFC3339Nano)
 	}
