@@ -43,6 +43,9 @@ type API struct {
 	// Set it before the first request.
 	Wired func(ctx context.Context, revision int64) error
 
+	// Ended, if set, hears of every operation that has ended. Set it before the first request.
+	Ended func(store.Operation)
+
 	operations *operations
 	ctx        context.Context // of what goes on in the background
 	stop       context.CancelFunc
@@ -93,7 +96,10 @@ func (a *API) PutCatalogue(ctx context.Context, data []byte) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, a.Bound)
 	defer cancel()
-	if err := a.await(bounded, revision); err != nil {
+	if err = a.store.WaitApplied(bounded, revision); err == nil {
+		err = a.wired(bounded, revision)
+	}
+	if err != nil {
 		return failure(revision, err)
 	}
 	return nil

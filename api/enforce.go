@@ -21,15 +21,15 @@ type writing struct {
 	body   json.RawMessage
 }
 
-// write makes a change, stores it with a record of it, and waits a short time for the nodes. The operation is nil when
-// they have applied it, or nothing was written; otherwise it goes on in the background.
-func (a *API) write(ctx context.Context, w writing, build func(*resource.Cloud, *resource.Change) error) (*resource.Cloud, *Operation, error) {
+// write makes a change, stores it with a record of it, and waits a short time for the nodes. The outcome has no
+// operation when they have applied it, or nothing was written; otherwise that goes on in the background.
+func (a *API) write(ctx context.Context, w writing, build func(*resource.Cloud, *resource.Change) error) (*resource.Cloud, Outcome, error) {
 	if len(w.id.Types) > 0 {
 		w.roots = append(w.roots, w.id.Root().Key())
 	}
 	mine, err := a.operations.begin(ctx, w)
 	if err != nil {
-		return nil, nil, err
+		return nil, Outcome{}, err
 	}
 	mine.Location = "global"
 	cloud, err := a.cache.Change(ctx, a.options, &mine.Operation, func(cloud *resource.Cloud, change *resource.Change) error {
@@ -40,39 +40,44 @@ func (a *API) write(ctx context.Context, w writing, build func(*resource.Cloud, 
 	})
 	if err != nil || mine.Revision == 0 {
 		a.operations.finish(mine)
-		return cloud, nil, err
+		return cloud, Outcome{}, err
 	}
 	a.operations.stored(mine)
 	window, cancel := context.WithTimeout(ctx, a.Wait)
 	defer cancel()
-	if err := a.awaitAll(window, mine); err == nil {
+	if err := a.await(window, mine); err == nil {
 		a.operations.finish(mine)
-		return cloud, nil, nil
+		return cloud, Outcome{Revision: mine.Revision}, nil
 	}
-	operation := a.operations.tell(mine)
+	outcome := Outcome{Revision: mine.Revision, Operation: a.operations.tell(mine)}
 	a.work.Go(func() { a.complete(mine) })
-	return cloud, operation, nil
+	return cloud, outcome, nil
 }
 
-// awaitAll waits until a write, and what hangs from former ones of its resources, is in force everywhere.
-func (a *API) awaitAll(ctx context.Context, t *tracked) error {
-	err := a.await(ctx, t.Revision)
-	if err == nil && t.since != 0 {
-		err = a.await(ctx, t.since)
-	}
-	return err
-}
-
-// await waits until a revision is in force everywhere. The error says why it will not be, or what has not come when the
+// await waits until a write is in force everywhere. The error says why it will not be, or what has not come when the
 // context ends.
-func (a *API) await(ctx context.Context, revision int64) error {
-	if err := a.store.WaitApplied(ctx, revision); err != nil {
+func (a *API) await(ctx context.Context, t *tracked) error {
+	targets := a.operations.aimed(t)
+	if targets == nil {
+		concerned, err := a.store.Concerned(ctx, t.Revision, t.since)
+		if err != nil {
+			return err
+		}
+		targets = a.operations.aim(t, concerned)
+	}
+	if err := a.store.WaitFor(ctx, t.Revision, targets); err != nil {
 		return err
 	}
-	if a.Wired != nil {
-		if err := a.Wired(ctx, revision); err != nil {
-			return fmt.Errorf("in force on every node, but not around them: %w", err)
-		}
+	return a.wired(ctx, t.Revision)
+}
+
+// wired waits for what no node applies itself.
+func (a *API) wired(ctx context.Context, revision int64) error {
+	if a.Wired == nil {
+		return nil
+	}
+	if err := a.Wired(ctx, revision); err != nil {
+		return fmt.Errorf("in force on every node, but not around them: %w", err)
 	}
 	return nil
 }
@@ -84,8 +89,8 @@ func failure(revision int64, cause error) *resource.Error {
 		return &resource.Error{Code: "CompileFailed", Status: http.StatusConflict, Message: fmt.Sprintf("The change is stored as revision %d, but "+
 			"it cannot be turned into plans, so the former ones stay in force: %s. Undo or correct it.", revision, failed.Message)}
 	}
-	return &resource.Error{Code: "NotEnforced", Status: http.StatusConflict, Message: fmt.Sprintf("The change is stored as revision %d, but is not "+
-		"in force everywhere: %s. It comes into force when what lags has caught up.", revision, cause)}
+	return &resource.Error{Code: "NotEnforced", Status: http.StatusConflict, Message: fmt.Sprintf("The change is stored as revision %d, and comes "+
+		"into force when what lags has caught up. So far it is not in force everywhere: %s", revision, cause)}
 }
 
 // retryPause is between attempts to reach the store, and to see whether a node that could not apply a plan now can.
@@ -94,7 +99,7 @@ const retryPause = time.Second
 // complete brings an operation to its end.
 func (a *API) complete(t *tracked) {
 	bounded, cancel := context.WithTimeout(a.ctx, a.Bound)
-	cause := a.awaitAll(bounded, t)
+	cause := a.await(bounded, t)
 	cancel()
 	if a.ctx.Err() != nil {
 		return
@@ -106,6 +111,9 @@ func (a *API) complete(t *tracked) {
 	record := a.operations.end(t, failed, time.Now())
 	for a.store.EndOperation(a.ctx, record) != nil && a.pause() {
 	}
+	if a.Ended != nil {
+		a.Ended(record)
+	}
 	if failed != nil {
 		a.recover(t)
 	}
@@ -114,7 +122,7 @@ func (a *API) complete(t *tracked) {
 // recover stays with a failed operation until it is enforced after all, or its resources have been written again.
 func (a *API) recover(t *tracked) {
 	for !a.operations.superseded(t) {
-		if a.awaitAll(a.ctx, t) == nil {
+		if a.await(a.ctx, t) == nil {
 			a.operations.recovered(t)
 			return
 		}

@@ -52,16 +52,13 @@ func (a *API) Groups(ctx context.Context, subscription string) ([]Group, error) 
 		groups[resource.DefaultResourceGroup] = Group{Name: resource.DefaultResourceGroup}
 	}
 	located := make(map[string]string)
-	for _, record := range cloud.Records("") {
-		id, err := resource.ParseID(record.ID)
-		if err != nil {
-			return nil, err
-		}
-		if !strings.EqualFold(id.Subscription, subscription) {
-			continue
-		}
-		key := strings.ToLower(id.ResourceGroup)
-		if id.IsGroup() {
+	for name, record := range cloud.Groups(subscription) {
+		key := strings.ToLower(name)
+		if record.Type == resource.TypeResourceGroup {
+			id, err := resource.ParseID(record.ID)
+			if err != nil {
+				return nil, err
+			}
 			body, err := cloud.Render(id, Succeeded)
 			if err != nil {
 				return nil, err
@@ -70,7 +67,7 @@ func (a *API) Groups(ctx context.Context, subscription string) ([]Group, error) 
 			continue
 		}
 		if _, ok := groups[key]; !ok {
-			groups[key] = Group{Name: id.ResourceGroup}
+			groups[key] = Group{Name: name}
 		}
 		var body struct {
 			Location string `json:"location"`
@@ -133,9 +130,9 @@ func (a *API) DeleteGroup(ctx context.Context, subscription, group string) (Outc
 	for _, member := range members {
 		all.roots = append(all.roots, member.Root().Key())
 	}
-	var gone Outcome
-	_, gone.Operation, err = a.write(ctx, all, func(cloud *resource.Cloud, change *resource.Change) error {
-		gone.Existed = cloud.HasGroup(subscription, group)
+	existed := false
+	_, gone, err := a.write(ctx, all, func(cloud *resource.Cloud, change *resource.Change) error {
+		existed = cloud.HasGroup(subscription, group)
 		members, err := inside(cloud) // more may have come since
 		if err != nil {
 			return err
@@ -147,5 +144,6 @@ func (a *API) DeleteGroup(ctx context.Context, subscription, group string) (Outc
 		}
 		return nil
 	})
+	gone.Existed = existed
 	return gone, err
 }

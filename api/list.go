@@ -41,7 +41,11 @@ func (a *API) ListPage(ctx context.Context, filter Filter) (Page, error) {
 	}
 	page := Page{Resources: []json.RawMessage{}}
 	last := ""
-	for record := range cloud.RecordsAfter(filter.Type, filter.After) {
+	below := filter.below()
+	for record := range cloud.RecordsAfter(filter.Type, max(filter.After, below)) {
+		if !strings.HasPrefix(record.Key(), below) {
+			break // keys are sorted
+		}
 		id, err := resource.ParseID(record.ID)
 		if err != nil {
 			return Page{}, err
@@ -62,6 +66,17 @@ func (a *API) ListPage(ctx context.Context, filter Filter) (Page, error) {
 	return page, nil
 }
 
+// below is what the keys of all resources begin with that the filter may choose.
+func (f Filter) below() string {
+	switch {
+	case f.Subscription == "":
+		return ""
+	case f.ResourceGroup == "":
+		return strings.ToLower("/subscriptions/" + f.Subscription + "/")
+	}
+	return strings.ToLower("/subscriptions/" + f.Subscription + "/resourceGroups/" + f.ResourceGroup + "/")
+}
+
 func (f Filter) chooses(id resource.ID, record *resource.Record) bool {
 	switch {
 	case f.Type == "" && id.IsGroup(),
@@ -72,11 +87,13 @@ func (f Filter) chooses(id resource.ID, record *resource.Record) bool {
 	return f.Match == nil || f.Match(record)
 }
 
-// ListChildren reads the resources of one collection ("subnets") inside another resource.
-func (a *API) ListChildren(ctx context.Context, parent resource.ID, collection string) ([]json.RawMessage, error) {
+// ListChildren reads the next limit, 0 for all, of the resources of one collection ("subnets") inside another resource,
+// sorted by name: those behind after, which a former Page.Next says.
+func (a *API) ListChildren(ctx context.Context, parent resource.ID, collection, after string, limit int) (Page, error) {
 	cloud, err := a.cache.Current(ctx)
 	if err != nil {
-		return nil, err
+		return Page{}, err
 	}
-	return cloud.RenderChildren(parent, collection, a.state(parent))
+	list, next, err := cloud.RenderChildren(parent, collection, a.state(parent), after, limit)
+	return Page{Resources: list, Next: next}, err
 }

@@ -21,13 +21,12 @@ func (a *API) RegenerateKey(ctx context.Context, id resource.ID, number int) (Ou
 
 // alter makes a change of what was allotted to a resource.
 func (a *API) alter(ctx context.Context, id resource.ID, make func(*resource.Change) error) (Outcome, error) {
-	cloud, operation, err := a.write(ctx, writing{method: http.MethodPost, id: id}, func(_ *resource.Cloud, change *resource.Change) error {
+	cloud, made, err := a.write(ctx, writing{method: http.MethodPost, id: id}, func(_ *resource.Cloud, change *resource.Change) error {
 		return make(change)
 	})
 	if err != nil {
 		return Outcome{}, err
 	}
-	made := Outcome{Operation: operation}
 	made.Body, err = cloud.Render(id, a.state(id))
 	return made, err
 }

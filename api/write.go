@@ -53,6 +53,9 @@ type Outcome struct {
 	Created bool            // there was no such resource before
 	Existed bool            // of a deletion: there was one
 
+	// Revision is that of the cloud which the write made: writes came in its order. 0 when there was nothing to write.
+	Revision int64
+
 	// Operation is nil when every node concerned has applied the write. Otherwise it goes on, or has failed; Await waits for
 	// its end.
 	Operation *Operation
@@ -60,26 +63,26 @@ type Outcome struct {
 
 // Put creates or replaces one resource.
 func (a *API) Put(ctx context.Context, id resource.ID, body json.RawMessage, conditions Conditions) (Outcome, error) {
-	var made Outcome
-	cloud, operation, err := a.write(ctx, writing{method: http.MethodPut, id: id, body: body}, func(cloud *resource.Cloud, change *resource.Change) error {
+	created := false
+	cloud, made, err := a.write(ctx, writing{method: http.MethodPut, id: id, body: body}, func(cloud *resource.Cloud, change *resource.Change) error {
 		if err := conditions.hold(cloud, id); err != nil {
 			return err
 		}
 		var err error
-		made.Created, err = change.Put(id, body)
+		created, err = change.Put(id, body)
 		return err
 	})
 	if err != nil {
 		return Outcome{}, err
 	}
-	made.Operation = operation
+	made.Created = created
 	made.Body, err = cloud.Render(id, a.state(id))
 	return made, err
 }
 
 // Patch changes what a body names and leaves the rest, by Azure's rules (resource.Patch).
 func (a *API) Patch(ctx context.Context, id resource.ID, body json.RawMessage, conditions Conditions) (Outcome, error) {
-	cloud, operation, err := a.write(ctx, writing{method: http.MethodPatch, id: id}, func(cloud *resource.Cloud, change *resource.Change) error {
+	cloud, made, err := a.write(ctx, writing{method: http.MethodPatch, id: id}, func(cloud *resource.Cloud, change *resource.Change) error {
 		if err := conditions.hold(cloud, id); err != nil {
 			return err
 		}
@@ -97,23 +100,22 @@ func (a *API) Patch(ctx context.Context, id resource.ID, body json.RawMessage, c
 	if err != nil {
 		return Outcome{}, err
 	}
-	made := Outcome{Operation: operation}
 	made.Body, err = cloud.Render(id, a.state(id))
 	return made, err
 }
 
 // Delete removes one resource. What is not there is no error.
 func (a *API) Delete(ctx context.Context, id resource.ID, conditions Conditions) (Outcome, error) {
-	var gone Outcome
-	_, operation, err := a.write(ctx, writing{method: http.MethodDelete, id: id}, func(cloud *resource.Cloud, change *resource.Change) error {
+	existed := false
+	_, gone, err := a.write(ctx, writing{method: http.MethodDelete, id: id}, func(cloud *resource.Cloud, change *resource.Change) error {
 		if err := conditions.hold(cloud, id); err != nil {
 			return err
 		}
 		var err error
-		gone.Existed, err = change.Delete(id)
+		existed, err = change.Delete(id)
 		return err
 	})
-	gone.Operation = operation
+	gone.Existed = existed
 	return gone, err
 }
 
@@ -143,7 +145,7 @@ func (a *API) Apply(ctx context.Context, batch Batch) (Result, error) {
 	for _, item := range order {
 		all.roots = append(all.roots, item.ID.Root().Key())
 	}
-	cloud, operation, err := a.write(ctx, all, func(_ *resource.Cloud, change *resource.Change) error {
+	cloud, made, err := a.write(ctx, all, func(_ *resource.Cloud, change *resource.Change) error {
 		for _, id := range batch.Delete {
 			if _, err := change.Delete(id); err != nil {
 				return err
@@ -159,7 +161,7 @@ func (a *API) Apply(ctx context.Context, batch Batch) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	result := Result{Revision: cloud.Revision, Resources: []json.RawMessage{}, Operation: operation}
+	result := Result{Revision: cloud.Revision, Resources: []json.RawMessage{}, Operation: made.Operation}
 	for _, item := range batch.Resources {
 		answer, err := cloud.Render(item.ID, a.state(item.ID))
 		if err != nil {

@@ -22,6 +22,8 @@ func byRoles(access *server.Access) func(context.Context, signin.Caller, string,
 			return nil
 		case action == readSubscription && (scope == authorization.Root || access.Set().Inside(caller.ObjectID, scope)):
 			return nil
+		case action == readNames && access.Set().Inside(caller.ObjectID, subscriptionScope(scope)):
+			return nil
 		case scope == authorization.Root && free[action]:
 			return nil
 		}
@@ -29,7 +31,21 @@ func byRoles(access *server.Access) func(context.Context, signin.Caller, string,
 	}
 }
 
-const readSubscription = "Microsoft.Resources/subscriptions/read"
+// Rights that take a role anywhere in the subscription: to find it, and to ask whether an account's name is free, which az does
+// before it makes one in a group.
+const (
+	readSubscription = "Microsoft.Resources/subscriptions/read"
+	readNames        = "Microsoft.Storage/checknameavailability/read"
+)
+
+// subscriptionScope is the scope of the subscription that an id lies in.
+func subscriptionScope(id string) string {
+	segments := strings.SplitN(id, "/", 4)
+	if len(segments) < 3 {
+		return authorization.Root
+	}
+	return strings.Join(segments[:3], "/")
+}
 
 // free are the actions at the root that take a token and no role.
 var free = map[string]bool{"Microsoft.Resources/tenants/read": true, "Microsoft.Resources/providers/read": true}
@@ -105,6 +121,8 @@ func (r *request) listsWhatIsVisible(route route) bool {
 	switch {
 	case route.operation == groupAction+"read" && r.at.group == "",
 		route.operation == "Microsoft.Resources/subscriptions/resources/read", route.operation == groupAction+"resources/read":
+	case route.operation == readActivity:
+		container = target{subscription: r.at.subscription}
 	case r.at.provider != "" && len(r.at.names) < len(r.at.types) && r.at.known() == nil:
 		if len(r.at.names) == 0 {
 			container.provider = ""

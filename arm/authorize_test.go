@@ -25,7 +25,7 @@ func TestForbidden(t *testing.T) {
 	}
 	var asked []string
 	allowed := ""
-	server := httptest.NewServer(arm.New(arm.Options{API: f.plane.API, Cache: f.plane.Cache, Compiler: f.plane.Compiler, Catalogue: f.plane.Catalogue,
+	server := httptest.NewServer(arm.New(arm.Options{API: f.plane.API, Cache: f.plane.Cache, Compiler: f.plane.Compiler, Catalogue: f.plane.Catalogue, Store: f.plane.Store.Store,
 		Tenant: service.Tenant(), SignIn: service, Authorize: func(_ context.Context, caller signin.Caller, action, scope string) error {
 			asked = append(asked, action+" "+scope)
 			if action == allowed {

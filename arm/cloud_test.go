@@ -38,7 +38,12 @@ properties: {role: gateway, locator: "fd00:1:1:300::/56", serviceLocator: "fd00:
 
 func start(t *testing.T) *fixture {
 	t.Helper()
-	plane := controltest.Start(t, control.Options{})
+	return startWith(t, control.Options{})
+}
+
+func startWith(t *testing.T, options control.Options) *fixture {
+	t.Helper()
+	plane := controltest.Start(t, options)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	t.Cleanup(cancel)
 	items, err := resource.Load("fabric.yaml", []byte(fabric))

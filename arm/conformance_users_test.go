@@ -1,6 +1,7 @@
 package arm_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -25,8 +26,13 @@ func (w *world) use(id resource.ID, answer map[string]any) (bool, error) {
 		return w.bind(properties, "serviceEndpointPolicies", id)
 	case resource.TypeNetworkSecurityGroup:
 		return w.bind(properties, "networkSecurityGroup", id)
+	case resource.TypeNetworkInterface:
+		return w.run(id, properties)
 	case resource.TypeVirtualNetwork:
-		used := false
+		used, err := w.route(id, properties)
+		if err != nil {
+			return used, err
+		}
 		for _, element := range listAt(properties, "subnets") {
 			subnet := element.(map[string]any)
 			name, _ := subnet["name"].(string)
@@ -38,6 +44,59 @@ func (w *world) use(id resource.ID, answer map[string]any) (bool, error) {
 		return used, nil
 	}
 	return false, nil
+}
+
+// run makes the VM that a NIC is documented to be of.
+func (w *world) run(id resource.ID, properties map[string]any) (bool, error) {
+	text, _ := objectAt(properties, "virtualMachine")["id"].(string)
+	vm, ok := parse(text)
+	if !ok {
+		return false, nil
+	}
+	return true, w.needed(vm, map[string]any{"location": w.region, "properties": map[string]any{
+		"networkProfile": map[string]any{"networkInterfaces": []any{map[string]any{"id": id.String()}}}}})
+}
+
+// route makes the NAT gateway that a VNet is documented to leave by.
+func (w *world) route(id resource.ID, properties map[string]any) (bool, error) {
+	text, _ := objectAt(properties, "defaultPublicNatGateway")["id"].(string)
+	gateway, ok := parse(text)
+	if !ok {
+		return false, nil
+	}
+	return true, w.needed(gateway, map[string]any{"location": w.region, "sku": map[string]any{"name": "StandardV2"},
+		"properties": map[string]any{"sourceVirtualNetwork": map[string]any{"id": id.String()}}})
+}
+
+// guard makes a NIC with the security group whose own rules are documented as effective.
+func (w *world) guard(id resource.ID, answer map[string]any) error {
+	if err := w.require(id); err != nil {
+		return err
+	}
+	for _, element := range listAt(answer, "value") {
+		told := element.(map[string]any)
+		text, _ := objectAt(told, "networkSecurityGroup")["id"].(string)
+		group, ok := parse(text)
+		if !ok {
+			continue
+		}
+		var rules []any
+		for _, element := range listAt(told, "effectiveSecurityRules") {
+			rule := maps.Clone(element.(map[string]any))
+			name, own := strings.CutPrefix(rule["name"].(string), "securityRules/")
+			delete(rule, "name")
+			if own {
+				rules = append(rules, map[string]any{"name": name, "properties": rule})
+			}
+		}
+		if err := w.needed(group, map[string]any{"location": w.region, "properties": map[string]any{"securityRules": rules}}); err != nil {
+			return err
+		}
+		subnet := required(resource.TypeVirtualNetwork+"/subnets", "required", "default")
+		return w.needed(id, map[string]any{"location": w.region, "properties": map[string]any{"networkSecurityGroup": map[string]any{"id": group.String()},
+			"ipConfigurations": []any{map[string]any{"name": "one", "properties": map[string]any{"subnet": map[string]any{"id": subnet.String()}}}}}})
+	}
+	return nil
 }
 
 func childOf(id resource.ID, collection, name string) resource.ID {

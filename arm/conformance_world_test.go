@@ -26,7 +26,23 @@ type world struct {
 }
 
 func newWorld(c *clients, id resource.ID, body, answer map[string]any) *world {
-	w := &world{clients: c, region: "eastus", main: id, listed: make(map[string]bool), remote: make(map[string]any)}
+	w := &world{clients: c, region: "eastus", main: id, listed: make(map[string]bool)}
+	for _, element := range listAt(answer, "value") {
+		text, _ := element.(map[string]any)["id"].(string)
+		if id, ok := parse(text); ok {
+			w.listed[id.Root().Key()] = true
+		}
+		if prefix, ok := objectAt(element.(map[string]any), "properties")["addressPrefix"].(string); ok {
+			w.own = append(w.own, prefix) // the VNet of a list of subnets must hold them all
+		}
+	}
+	w.learn(body, answer)
+	return w
+}
+
+// learn reads out of a request and a documented answer what the resources around must be like.
+func (w *world) learn(body, answer map[string]any) {
+	w.spaces, w.remote = nil, make(map[string]any)
 	for _, source := range []map[string]any{body, answer} {
 		if location, ok := source["location"].(string); ok {
 			w.region = shortLocation(location)
@@ -45,23 +61,11 @@ func newWorld(c *clients, id resource.ID, body, answer map[string]any) *world {
 			w.own = append(w.own, prefix)
 		}
 		w.own = append(w.own, words(properties["addressPrefixes"])...)
-		for _, element := range listAt(source, "value") {
-			text, _ := element.(map[string]any)["id"].(string)
-			if id, ok := parse(text); ok {
-				w.listed[id.Root().Key()] = true
-			}
-			inner := objectAt(element.(map[string]any), "properties")
-			if prefix, ok := inner["addressPrefix"].(string); ok {
-				w.own = append(w.own, prefix)
-			}
-			w.spaces = append(w.spaces, words(objectAt(inner, "remoteAddressSpace")["addressPrefixes"])...)
-		}
 	}
 	slices.Sort(w.own)
 	w.own = slices.Compact(w.own)
 	slices.Sort(w.spaces)
 	w.spaces = slices.Compact(w.spaces)
-	return w
 }
 
 // isMain tells whether a top-level resource is the one that the call is about, or in.
@@ -188,7 +192,7 @@ func (w *world) require(id resource.ID) error {
 		body["properties"] = map[string]any{"ipConfigurations": []any{map[string]any{"name": "ipconfig1",
 			"properties": map[string]any{"subnet": map[string]any{"id": subnet.String()}}}}}
 	case resource.TypeVirtualMachine:
-		return nil // they are never referred to in a write
+		return nil // made with its NIC: see use
 	}
 	return w.needed(id, body)
 }

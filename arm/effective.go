@@ -200,14 +200,14 @@ func viewSecurityGroups(r *request) (int, any, error) {
 			if err != nil {
 				return 0, nil, err
 			}
-			rules, err := r.door.API.ListChildren(r.Context(), id, "securityRules")
+			rules, err := r.door.API.ListChildren(r.Context(), id, "securityRules", "", 0)
 			if err != nil {
 				return 0, nil, err
 			}
 			if group.Subnet {
-				one.Associations.Subnet = &viewedGroup{nic.Subnet, rules}
+				one.Associations.Subnet = &viewedGroup{nic.Subnet, rules.Resources}
 			} else {
-				one.Associations.Interface = &viewedGroup{nic.ID, rules}
+				one.Associations.Interface = &viewedGroup{nic.ID, rules.Resources}
 			}
 			for _, rule := range effectiveRules(group) {
 				rule.Name = rule.Name[strings.LastIndexByte(rule.Name, '/')+1:]

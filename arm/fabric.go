@@ -21,6 +21,7 @@ import (
 //	POST      /postern/apply                                      {"resources": [{"id", "body"}], "delete": [ID]}: all or nothing
 //	GET       /postern/plans/NODE                                 a node's plan and its revision
 //	GET, PUT  /postern/catalogue                                  the service-tag catalogue, as stored
+//	GET       /postern/activity?since=TIME[&group=G&resource=ID&caller=C&status=S&correlation=ID&top=N]   {"value": [activity.Event]}, newest first
 //	GET       /postern/inspect/routes?nic=NIC                     inspect.Routes
 //	GET       /postern/inspect/explain?from=NIC&to=HOST:PORT[&protocol=udp]   explain.Explanation
 var fabric map[string]methods
@@ -31,6 +32,7 @@ func init() {
 		"postern/apply":           {"POST": {applyAction, applyBatch}},
 		"postern/plans/*":         {"GET": {"Postern.Fabric/plans/action", getPlan}}, // plans hold keys of accounts
 		"postern/catalogue":       {"GET": {"Postern.Fabric/serviceTags/read", getCatalogue}, "PUT": {"Postern.Fabric/serviceTags/write", putCatalogue}},
+		"postern/activity":        {"GET": {"Postern.Fabric/activity/read", allActivity}},
 		"postern/inspect/routes":  {"GET": {"Postern.Fabric/inspect/routes/action", inspectRoutes}},
 		"postern/inspect/explain": {"GET": {"Postern.Fabric/inspect/explain/action", inspectExplain}},
 	}
@@ -105,6 +107,7 @@ func applyBatch(r *request) (int, any, error) {
 		batch.Delete = append(batch.Delete, id)
 	}
 	result, err := r.door.API.Apply(r.Context(), batch)
+	r.recordBatch(batch, result.Operation, err)
 	return r.accepted(result.Operation, http.StatusOK), result, err
 }
 

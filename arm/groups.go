@@ -83,6 +83,9 @@ func deleteGroup(r *request) (int, any, error) {
 	if err == nil && !gone.Existed {
 		err = api.GroupNotFound(r.at.group)
 	}
+	if err == nil {
+		err = r.door.deployments.DeleteGroup(r.Context(), r.at.subscription, r.at.group)
+	}
 	return r.accepted(gone.Operation, http.StatusOK), nil, err
 }
 

@@ -59,6 +59,8 @@ func TestRequests(t *testing.T) {
 		{"a filter", "GET", "/subscriptions/" + resource.DefaultSubscription + "/resources" + version + "&$filter=size%20gt%203", "", 400, "InvalidFilterInQueryString"},
 		{"a page of nothing", "GET", tables + version + "&$top=0", "", 400, "InvalidTopQueryParameter"},
 		{"a mark of nobody's", "GET", tables + version + "&$skiptoken=!", "", 400, "InvalidSkipToken"},
+		{"a mark of somebody's", "GET", tables + version + "&$skiptoken=L3N1YnNjcmlwdGlvbnM", "", 400, "InvalidSkipToken"},
+		{"a mark without end", "GET", tables + "/rt/routes" + version + "&$skiptoken=YWZ0ZXI6", "", 400, "InvalidSkipToken"},
 
 		{"a hostile name", "PUT", tables + "/%2e%2e%2fetc" + version, table, 400, "InvalidRequestUri"},
 		{"an encoded slash", "GET", tables + "/a%2fb" + version, "", 400, "InvalidRequestUri"},

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"postern/api"
 	"postern/resource"
@@ -23,11 +24,16 @@ func listCollection(r *request) (int, any, error) {
 		if err != nil {
 			return 0, nil, err
 		}
-		children, err := r.door.API.ListChildren(r.Context(), parent, r.at.types[len(r.at.types)-1])
+		limit, after, err := r.paging()
+		if err != nil {
+			return 0, nil, err
+		}
+		page, err := r.door.API.ListChildren(r.Context(), parent, r.at.types[len(r.at.types)-1], after, limit)
 		if err != nil {
 			return 0, nil, r.missing(err)
 		}
-		return r.slice(slices.DeleteFunc(children, func(child json.RawMessage) bool { return !r.mayReadBody(child) }))
+		readable := slices.DeleteFunc(page.Resources, func(child json.RawMessage) bool { return !r.mayReadBody(child) })
+		return http.StatusOK, list{Value: readable, NextLink: r.next(page.Next)}, nil
 	}
 	filter := api.Filter{Type: r.at.provider + "/" + r.at.types[0], Subscription: r.at.subscription, ResourceGroup: r.at.group, Match: r.visible}
 	return r.page(filter, func(body json.RawMessage) (json.RawMessage, error) { return body, nil })
@@ -109,6 +115,10 @@ func (r *request) slice(all []json.RawMessage) (int, any, error) {
 	return http.StatusOK, list{Value: all[from:to], NextLink: r.next(next)}, nil
 }
 
+// mark begins what a $skiptoken says, so that a token of somebody else's making is known for one.
+const mark = "after:"
+
+// paging reads how many resources a page shall have, and behind which key or name it begins.
 func (r *request) paging() (limit int, after string, err error) {
 	query := r.URL.Query()
 	limit = pageSize
@@ -120,11 +130,14 @@ func (r *request) paging() (limit int, after string, err error) {
 		}
 		limit = min(limit, wanted)
 	}
-	mark, decodeErr := base64.RawURLEncoding.DecodeString(query.Get("$skiptoken"))
-	if decodeErr != nil {
-		return 0, "", badToken()
+	if token := query.Get("$skiptoken"); token != "" {
+		said, err := base64.RawURLEncoding.DecodeString(token)
+		marked := false
+		if after, marked = strings.CutPrefix(string(said), mark); err != nil || !marked || after == "" {
+			return 0, "", badToken()
+		}
 	}
-	return limit, string(mark), nil
+	return limit, after, nil
 }
 
 func badToken() error {
@@ -132,13 +145,13 @@ func badToken() error {
 		Message: "The $skiptoken is none that was given out: follow the nextLink of the page before."}
 }
 
-// next is the address of the page behind a mark; "" for none.
-func (r *request) next(mark string) string {
-	if mark == "" {
+// next is the address of the page behind a key or a name; "" for none.
+func (r *request) next(after string) string {
+	if after == "" {
 		return ""
 	}
 	query := r.URL.Query()
-	query.Set("$skiptoken", base64.RawURLEncoding.EncodeToString([]byte(mark)))
+	query.Set("$skiptoken", base64.RawURLEncoding.EncodeToString([]byte(mark+after)))
 	return r.base + (&url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: query.Encode()}).String()
 }
 

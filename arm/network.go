@@ -6,75 +6,11 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 
 	"postern/model"
 	"postern/resource"
 	"postern/servicetag"
 )
-
-type endpointService struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-	Type string `json:"type"`
-}
-
-// listEndpointServices answers the services that subnets of a region can enable.
-func listEndpointServices(r *request) (int, any, error) {
-	snapshot, err := r.snapshot(r.Context())
-	if err != nil {
-		return 0, nil, err
-	}
-	value := []endpointService{}
-	for _, service := range snapshot.Services() {
-		value = append(value, endpointService{Name: service.Endpoint, Type: "Microsoft.Network/virtualNetworkEndpointServices",
-			ID: "/subscriptions/" + r.at.subscription + "/providers/Microsoft.Network/virtualNetworkEndpointServices/" + service.Endpoint})
-	}
-	return http.StatusOK, list{Value: value}, nil
-}
-
-type serviceTags struct {
-	ID           string       `json:"id"`
-	Name         string       `json:"name"`
-	Type         string       `json:"type"`
-	ChangeNumber string       `json:"changeNumber"`
-	Cloud        string       `json:"cloud"`
-	Values       []serviceTag `json:"values"`
-}
-
-type serviceTag struct {
-	ID         string               `json:"id"`
-	Name       string               `json:"name"`
-	Properties serviceTagProperties `json:"properties"`
-}
-
-type serviceTagProperties struct {
-	ChangeNumber  string         `json:"changeNumber"`
-	Region        string         `json:"region"`
-	SystemService string         `json:"systemService"`
-	Prefixes      []netip.Prefix `json:"addressPrefixes"`
-}
-
-// listServiceTags answers the whole catalogue.
-func listServiceTags(r *request) (int, any, error) {
-	catalogue, err := r.door.Catalogue(r.Context())
-	if err != nil {
-		return 0, nil, err
-	}
-	number := strconv.Itoa(catalogue.ChangeNumber())
-	answer := serviceTags{Name: catalogue.Cloud(), Type: "Microsoft.Network/serviceTags", ChangeNumber: number, Cloud: catalogue.Cloud(), Values: []serviceTag{},
-		ID: "/subscriptions/" + r.at.subscription + "/providers/Microsoft.Network/serviceTags/" + catalogue.Cloud()}
-	for _, name := range catalogue.Names() {
-		tag, ok := catalogue.Tag(name)
-		if !ok {
-			continue
-		}
-		answer.Values = append(answer.Values, serviceTag{ID: tag.Name, Name: tag.Name, Properties: serviceTagProperties{
-			ChangeNumber: strconv.Itoa(tag.ChangeNumber), Region: tag.Region, SystemService: tag.SystemService, Prefixes: tag.Prefixes}})
-	}
-	return http.StatusOK, answer, nil
-}
 
 type effectiveRoute struct {
 	Name                  string         `json:"name,omitempty"`
@@ -161,7 +97,7 @@ func (r *request) snapshot(ctx context.Context) (*model.Snapshot, error) {
 type availability struct {
 	Available bool         `json:"available"`
 	Addresses []netip.Addr `json:"availableIPAddresses"`
-	Reserved  bool         `json:"isIPAddressReserved"`
+	Reserved  bool         `json:"isPlatformReserved"`
 }
 
 // suggestions is how many free addresses an answer about a taken one names.
@@ -204,76 +140,12 @@ func taken(snapshot *model.Snapshot, subnet *model.Subnet) map[netip.Addr]bool {
 	for i := range snapshot.NetworkInterfaces {
 		if nic := &snapshot.NetworkInterfaces[i]; nic.Subnet.Is(subnet.ID) {
 			addresses[nic.IPv4] = true
+			for _, block := range nic.Secondary {
+				for address := block.Addr(); block.Contains(address); address = address.Next() {
+					addresses[address] = true
+				}
+			}
 		}
 	}
 	return addresses
-}
-
-type usage struct {
-	ID           string    `json:"id"`
-	CurrentValue int       `json:"currentValue"`
-	Limit        int       `json:"limit"`
-	Unit         string    `json:"unit"`
-	Name         usageName `json:"name"`
-}
-
-type usageName struct {
-	Value     string `json:"value"`
-	Localized string `json:"localizedValue"`
-}
-
-// listSubnetUsages answers how many addresses each subnet of a VNet has, and how many of them are taken.
-func listSubnetUsages(r *request) (int, any, error) {
-	vnet, snapshot, err := r.virtualNetwork()
-	if err != nil {
-		return 0, nil, err
-	}
-	value := []usage{}
-	for i := range vnet.Subnets {
-		subnet := &vnet.Subnets[i]
-		size := 0
-		for _, prefix := range subnet.Prefixes {
-			size += 1<<(32-prefix.Bits()) - 5 // the first four and the last are Azure's
-		}
-		value = append(value, usage{ID: string(subnet.ID), CurrentValue: len(taken(snapshot, subnet)), Limit: size, Unit: "Count",
-			Name: usageName{"SubnetSpace", "Subnet size and usage"}})
-	}
-	return http.StatusOK, list{Value: value}, nil
-}
-
-// usageLimits are Azure's published limits for one subscription and region. They are told and not enforced.
-var usageLimits = []struct {
-	typ, name, text string
-	limit           int
-}{
-	{resource.TypeVirtualNetwork, "VirtualNetworks", "Virtual Networks", 1000},
-	{resource.TypePublicIPAddress, "PublicIPAddresses", "Public IP Addresses", 1000},
-	{resource.TypeNetworkSecurityGroup, "NetworkSecurityGroups", "Network Security Groups", 5000},
-	{resource.TypeNetworkInterface, "NetworkInterfaces", "Network Interfaces", 65536},
-	{resource.TypeRouteTable, "RouteTables", "Route Tables", 200},
-	{resource.TypeApplicationSecurityGroup, "ApplicationSecurityGroups", "Application security groups", 3000},
-	{resource.TypeServiceEndpointPolicy, "ServiceEndpointPolicies", "Service Endpoint Policies", 500},
-}
-
-// listNetworkUsages counts the resources of a subscription in one region.
-func listNetworkUsages(r *request) (int, any, error) {
-	cloud, err := r.door.Cache.Current(r.Context())
-	if err != nil {
-		return 0, nil, err
-	}
-	region := r.at.names[0]
-	value := []usage{}
-	for _, one := range usageLimits {
-		count := 0
-		for _, record := range cloud.Records(one.typ) {
-			id, err := resource.ParseID(record.ID)
-			if err == nil && strings.EqualFold(id.Subscription, r.at.subscription) &&
-				(filter{{"location", true, region}}).matches(id, record.Body) {
-				count++
-			}
-		}
-		value = append(value, usage{ID: r.at.scope() + "/usages/" + one.name, CurrentValue: count, Limit: one.limit, Unit: "Count",
-			Name: usageName{one.name, one.text}})
-	}
-	return http.StatusOK, list{Value: value}, nil
 }

@@ -25,6 +25,7 @@ func (r *request) accepted(operation *api.Operation, status int) int {
 	if operation == nil {
 		return status
 	}
+	r.async = operation.ID
 	query := "?api-version=" + r.version
 	r.header.Set("Azure-AsyncOperation", r.base+operation.Path()+query)
 	r.header.Set("Retry-After", retryAfter)

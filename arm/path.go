@@ -53,6 +53,9 @@ func parse(segments []string) (at target, rest []string) {
 	if len(rest) > 1 && strings.EqualFold(rest[0], "resourceGroups") {
 		at.group, rest = rest[1], rest[2:]
 	}
+	if len(rest) > 1 && at.group != "" && strings.EqualFold(rest[0], "deployments") { // the older path of a deployment's operations
+		rest = append([]string{"providers", "Microsoft.Resources"}, rest...)
+	}
 	if len(rest) > 1 && strings.EqualFold(rest[0], "providers") {
 		at.provider, rest = rest[1], rest[2:]
 		for i, part := range rest {

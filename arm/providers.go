@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"postern/deployment"
 	"postern/model"
 	"postern/resource"
 	"postern/service/all"
@@ -16,10 +17,10 @@ type provider struct {
 	types     []string // without the namespace: "virtualNetworks", "virtualNetworks/subnets"
 }
 
-// providers are those of the types that package resource knows.
+// providers are those of the types that package resource knows, and of deployments.
 func providers() []provider {
 	var list []provider
-	for _, name := range resource.TypeNames() {
+	for _, name := range append(resource.TypeNames(), deployment.Type) {
 		namespace, typ, _ := strings.Cut(name, "/")
 		at := slices.IndexFunc(list, func(p provider) bool { return p.namespace == namespace })
 		if at < 0 {

@@ -115,5 +115,9 @@ func deleteResource(r *request) (int, any, error) {
 	if err == nil && !gone.Existed {
 		return http.StatusNoContent, nil, nil
 	}
-	return r.accepted(gone.Operation, http.StatusOK), nil, err
+	done := http.StatusOK
+	if id.Type() == resource.TypeNetworkWatcher { // its clients know no 200 here
+		done = http.StatusNoContent
+	}
+	return r.accepted(gone.Operation, done), nil, err
 }

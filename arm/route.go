@@ -43,16 +43,20 @@ func init() {
 	special = map[string]methods{
 		"microsoft.network/locations/*/virtualnetworkavailableendpointservices": {"GET": {"", listEndpointServices}},
 		"microsoft.network/locations/*/servicetags":                             {"GET": {"", listServiceTags}},
+		"microsoft.network/networksecuritygroups/*/defaultsecurityrules":        {"GET": {"", defaultRules}},
+		"microsoft.network/networksecuritygroups/*/defaultsecurityrules/*":      {"GET": {"", defaultRules}},
 		"microsoft.network/locations/*/usages":                                  {"GET": {"", listNetworkUsages}},
 		"microsoft.network/virtualnetworks/*/usages":                            {"GET": {"", listSubnetUsages}},
 		"microsoft.network/virtualnetworks/*/checkipaddressavailability":        {"GET": {"", checkIPAddress}},
 		"microsoft.network/networkinterfaces/*/effectiveroutetable":             {"POST": {"", effectiveRoutes}},
 		"microsoft.storage/storageaccounts/*/blobservices/*":                    {"GET": {"", dataServices}},
 		"microsoft.storage/storageaccounts/*/fileservices/*":                    {"GET": {"", dataServices}},
-		"microsoft.storage/checknameavailability":                               {"POST": {"", checkAccountName}},
+		"microsoft.storage/checknameavailability":                               {"POST": {readNames, checkAccountName}},
 		"microsoft.storage/storageaccounts/*/listkeys":                          {"POST": {"", listKeys}},
 	}
+	maps.Copy(special, deploymentRoutes())
 	maps.Copy(special, accessRoutes())
+	maps.Copy(special, activityRoutes())
 	maps.Copy(special, machineRoutes())
 	maps.Copy(special, watcherRoutes())
 	maps.Copy(special, imageRoutes())

@@ -25,6 +25,7 @@ type clients struct {
 	network   *armnetwork.ClientFactory
 	storage   *armstorage.ClientFactory
 	resources *armresources.ClientFactory
+	strict    *strict // every answer that they get goes through it
 }
 
 func (f *fixture) options() azcore.ClientOptions {
@@ -57,10 +58,16 @@ func (f *fixture) token(t *testing.T) string {
 
 func startSDK(t *testing.T) *clients {
 	t.Helper()
-	f := start(t)
+	return signInSDK(t, start(t))
+}
+
+func signInSDK(t *testing.T, f *fixture) *clients {
+	t.Helper()
 	c := &clients{fixture: f}
 	credential := f.credential(t, f.door.Tenant, f.door.Secret)
 	options := &azarm.ClientOptions{ClientOptions: f.options()}
+	c.strict = newStrict(t, f.client)
+	options.Transport = c.strict
 	var err error
 	if c.network, err = armnetwork.NewClientFactory(f.door.Subscription, credential, options); err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 
@@ -51,12 +50,7 @@ func TestAPI(t *testing.T) {
 
 // TestAPIEnds covers that the end of the context ends the benchmark and takes the cloud away.
 func TestAPIEnds(t *testing.T) {
-	folders, err := os.MkdirTemp("", "pt-") // t.TempDir is too long for the path of a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(folders)
-	t.Setenv("TMPDIR", folders)
+	folders := inOwnFolder(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")
 	report, err := API(ctx, APIOptions{Subnets: 40, Requests: 2, DataPath: cloud.Userspace, Progress: func(step string) {
@@ -70,10 +64,7 @@ func TestAPIEnds(t *testing.T) {
 	if len(report.Rows) < 2 || report.Rows[0].ID != APIRows[0] {
 		t.Errorf("%d rows, want those that were done", len(report.Rows))
 	}
-	left, err := os.ReadDir(folders)
-	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v %v", left, err)
-	}
+	left(t, folders)
 }
 
 func TestAPIOptions(t *testing.T) {

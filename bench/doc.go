@@ -2,7 +2,8 @@
 // so that whatever else the machine does meets both. What it reports are ratios with their spread, and whether they keep
 // the promises of the design.
 //
-// API is `postern bench api`: the management API alone, against bounds on its own times, on any machine.
+// API is `postern bench api` and Control is `postern bench control`: the management API and the control plane behind it,
+// against bounds on their own times, on any machine.
 //
 // Path is `postern bench path`. It needs what a lab and the kernel data path need: Linux and root. Elsewhere it
 // returns a *lab.PrerequisiteError.

@@ -281,5 +281,5 @@ func (s *stage) frontAddress(api *client.Client) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return plan.Gateway.Names[own]
+	return plan.Gateway.Names["storage/"+own]
 }

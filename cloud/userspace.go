@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"postern/agent"
@@ -78,16 +79,28 @@ func (w *userspaceWorld) Become(_ context.Context, snapshot *model.Snapshot) err
 
 // subnetPrefixes finds the prefix that each NIC's address is in.
 func subnetPrefixes(snapshot *model.Snapshot) map[uint32]netip.Prefix {
-	out := map[uint32]netip.Prefix{}
+	users := map[string][]*model.NetworkInterface{} // NICs by VNet
 	for i := range snapshot.NetworkInterfaces {
 		nic := &snapshot.NetworkInterfaces[i]
-		subnet := findSubnet(snapshot, nic.Subnet)
-		if subnet == nil {
+		vnet := nic.Subnet.Parent().Key()
+		users[vnet] = append(users[vnet], nic)
+	}
+	out := map[uint32]netip.Prefix{}
+	for i := range snapshot.VirtualNetworks {
+		vnet := &snapshot.VirtualNetworks[i]
+		nics := users[vnet.ID.Key()]
+		if len(nics) == 0 {
 			continue
 		}
-		for _, prefix := range subnet.Prefixes {
-			if prefix.Contains(nic.IPv4) {
-				out[nic.Number] = prefix
+		subnets := make(map[string]*model.Subnet, len(vnet.Subnets))
+		for j := range vnet.Subnets {
+			subnets[vnet.Subnets[j].ID.Key()] = &vnet.Subnets[j]
+		}
+		for _, nic := range nics {
+			if subnet := subnets[nic.Subnet.Key()]; subnet != nil {
+				if at := slices.IndexFunc(subnet.Prefixes, func(p netip.Prefix) bool { return p.Contains(nic.IPv4) }); at >= 0 {
+					out[nic.Number] = subnet.Prefixes[at]
+				}
 			}
 		}
 	}

@@ -116,6 +116,8 @@ type indexed struct {
 	asgs     map[string][]nic
 	nics     []nic // by Number
 	locators map[string]model.Locator
+	first    map[roleAt]*model.Node           // by name
+	offered  map[model.Location]*serviceTable // what the VNets of a region can see
 	lists    map[listKey]*ruleList
 }
 
@@ -158,13 +160,20 @@ func index(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) *indexed {
 		machines: map[string]*model.VirtualMachine{},
 		asgs:     map[string][]nic{},
 		locators: make(map[string]model.Locator, len(snapshot.Nodes)),
+		first:    map[roleAt]*model.Node{},
+		offered:  map[model.Location]*serviceTable{},
 		lists:    map[listKey]*ruleList{},
 	}
 	for _, service := range snapshot.Services() {
 		in.services[service.Endpoint] = service
 	}
-	for _, node := range snapshot.Nodes {
+	for i := range snapshot.Nodes {
+		node := &snapshot.Nodes[i]
 		in.locators[node.Name] = node.Locator
+		at := roleAt{node.Role, node.Location}
+		if first := in.first[at]; first == nil || node.Name < first.Name {
+			in.first[at] = node
+		}
 	}
 	for i := range snapshot.VirtualMachines {
 		for _, nic := range snapshot.VirtualMachines[i].NetworkInterfaces {
@@ -259,16 +268,15 @@ func (in *indexed) peers(vnet *model.VirtualNetwork) []*model.VirtualNetwork {
 	return routes.ConnectedPeers(vnet, func(id model.ResourceID) *model.VirtualNetwork { return in.vnets[id.Key()] })
 }
 
-// nodeOf finds the first node of a role in a region, by name.
+// roleAt is what hosts ask a region for.
+type roleAt struct {
+	role     model.Role
+	location model.Location
+}
+
+// nodeOf finds the first node of a role in a region, by name; nil for none.
 func (in *indexed) nodeOf(role model.Role, location model.Location) *model.Node {
-	var found *model.Node
-	for i := range in.Nodes {
-		node := &in.Nodes[i]
-		if node.Role == role && node.Location == location && (found == nil || node.Name < found.Name) {
-			found = node
-		}
-	}
-	return found
+	return in.first[roleAt{role, location}]
 }
 
 // hasOutbound tells whether a NIC has some way out to the Internet (OUT-1, OUT-2).

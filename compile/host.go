@@ -25,7 +25,6 @@ func (in *indexed) host(node *model.Node, nics []nic, directories map[uint32][]p
 		out.Egress = edge.Locator
 	}
 	visible, reachable := map[uint32]*model.VirtualNetwork{}, map[uint32]bool{} // of its NICs, and peered with those
-	services := map[model.Location]plan.Ref{}
 	for _, nic := range nics {
 		subnet := nic.subnet
 		if subnet == nil {
@@ -37,14 +36,15 @@ func (in *indexed) host(node *model.Node, nics []nic, directories map[uint32][]p
 				reachable[peer.Number] = true
 			}
 		}
-		table, err := in.serviceTable(out, services, subnet.vnet.Location)
+		services, err := in.serviceTable(subnet.vnet.Location)
 		if err != nil {
 			return nil, err
 		}
+		out.Services[services.ref] = services.table
 		entry := plan.NIC{
 			Number: nic.Number, ID: nic.ID, VNet: subnet.vnet.Number, Subnet: subnet.Identity, IPv4: nic.IPv4, MAC: nic.MAC,
 			Forwarding: nic.EnableIPForwarding, Outbound: in.hasOutbound(nic),
-			Routes: subnet.routesRef, Services: table,
+			Routes: subnet.routesRef, Services: services.ref,
 			EnabledServices: subnet.table.EnabledServices(),
 		}
 		out.Routes[subnet.routesRef] = subnet.routes
@@ -64,13 +64,20 @@ func (in *indexed) host(node *model.Node, nics []nic, directories map[uint32][]p
 	return out, nil
 }
 
-func (in *indexed) serviceTable(out *plan.Host, made map[model.Location]plan.Ref, location model.Location) (plan.Ref, error) {
-	if ref, ok := made[location]; ok {
-		return ref, nil
+// serviceTable is a region's service table with its name.
+type serviceTable struct {
+	ref   plan.Ref
+	table plan.ServiceTable
+}
+
+// serviceTable makes a region's service table once, for all hosts.
+func (in *indexed) serviceTable(location model.Location) (*serviceTable, error) {
+	if made := in.offered[location]; made != nil {
+		return made, nil
 	}
 	region, err := in.region(location)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	table := region.ServiceTable(func(_ model.Identity, location model.Location) model.Locator {
 		if gateway := in.nodeOf(model.RoleGateway, location); gateway != nil {
@@ -78,8 +85,9 @@ func (in *indexed) serviceTable(out *plan.Host, made map[model.Location]plan.Ref
 		}
 		return model.Locator{}
 	})
-	made[location] = share(out.Services, "services", table)
-	return made[location], nil
+	made := &serviceTable{refOf("services", table), table}
+	in.offered[location] = made
+	return made, nil
 }
 
 // directories tell where the NICs of every VNet are, by the VNet's number, sorted by address.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"math/rand"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +82,7 @@ func deleteAll(t *rapid.T, w *world) {
 }
 
 func acceptAll(t *rapid.T, w *world, hosts map[string]*pipeline.Host, gateways map[string]*gateway.Gateway, edges map[string]*pipeline.Edge, log *gateway.AccessLog) {
+	sameAnew(t, w.cloud)
 	plans, err := w.compile()
 	if err != nil {
 		t.Fatalf("compile what was accepted: %v", err)
@@ -122,6 +124,43 @@ func acceptAll(t *rapid.T, w *world, hosts map[string]*pipeline.Host, gateways m
 		}
 		if err != nil {
 			t.Fatalf("node %s refuses its plan: %v\n%s", name, err, wire)
+		}
+	}
+}
+
+// sameAnew compares a cloud that came to be by changes, which keep what they do not touch, with one that is decoded from the
+// same records: nouns and answers must be the same.
+func sameAnew(t *rapid.T, cloud *resource.Cloud) {
+	var records []resource.Record
+	for _, record := range cloud.Records("") {
+		data, err := json.Marshal(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := resource.Record{Revision: record.Revision}
+		if err := json.Unmarshal(data, &read); err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, read)
+	}
+	anew, err := resource.NewCloud(records, cloud.Counters, cloud.Revision)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(cloud.Snapshot(), anew.Snapshot()) {
+		t.Fatalf("the changed cloud has other nouns:\n%+v\n%+v", cloud.Snapshot(), anew.Snapshot())
+	}
+	for _, record := range records {
+		id, err := resource.ParseID(record.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		have, err := cloud.Render(id, "Succeeded")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, err := anew.Render(id, "Succeeded"); err != nil || !bytes.Equal(have, want) {
+			t.Fatalf("the changed cloud answers otherwise: %v\n%s\n%s", err, have, want)
 		}
 	}
 }

@@ -8,10 +8,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"postern/activity"
 	"postern/api"
 	"postern/arm"
 	"postern/compile"
@@ -30,6 +33,7 @@ type Plane struct {
 	Cache    *server.Cache
 	API      *api.API
 	Access   *server.Access
+	Activity *activity.Log
 	Compiler *compile.Compiler
 
 	handler    *arm.Door
@@ -71,6 +75,10 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 	if p.Access, err = p.openAccess(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
+	if p.Activity, err = activity.Open(filepath.Join(dir, "activity"), activity.DefaultLimits); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	p.work.Go(func() { p.Activity.Run(ctx) })
 	p.work.Go(func() {
 		server.RunCompiler(ctx, opened.Store, p.Cache, func(snapshot *model.Snapshot) (map[string]plan.Node, error) {
 			catalogue, err := p.Catalogue(ctx)
@@ -84,8 +92,13 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 		return nil, errors.Join(err, p.Close())
 	}
 	p.handler = arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue,
-		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Access: p.Access, Principal: p.principalExists,
-		Routes: append(p.doorRoutes(), options.Routes...), Probe: options.Probe, Log: log})
+		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Access: p.Access, Activity: p.Activity, Principal: p.principalExists,
+		Store: opened.Store, Routes: slices.Concat(p.doorRoutes(), p.principalRoutes(), options.Routes), Probe: options.Probe, Log: log})
+	p.work.Go(func() {
+		if err := p.handler.Run(ctx); err != nil {
+			log.Error("deployments are not worked on; start again", "error", err)
+		}
+	})
 	listener, err := listenLocally(dir)
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
@@ -139,5 +152,9 @@ func (p *Plane) Close() error {
 	p.stop()
 	p.work.Wait()
 	p.API.Close()
-	return p.Store.Close()
+	var err error
+	if p.Activity != nil {
+		err = p.Activity.Close()
+	}
+	return errors.Join(err, p.Store.Close())
 }

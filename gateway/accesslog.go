@@ -49,6 +49,7 @@ const (
 	StatusLinesLost          = "LinesLost"         // no request: only LostLines means something
 	StatusClientOtherError   = "ClientOtherError"  // 4xx of the backend without an error code
 	StatusServerOtherError   = "ServerOtherError"  // 5xx of the backend without an error code
+	StatusNotServed          = "NotServed"         // a port that the instance does not have
 	StatusNetworkError       = "NetworkError"      // the client or the backend broke off
 	maxLoggedText            = 2048                // bytes of a text from outside
 	maxWrite                 = 64 << 10            // bytes collected for one write

@@ -16,6 +16,7 @@ type Caller struct {
 	Service model.Identity   // by whose endpoint an endpoint caller came; else IdentityNone
 	Address netip.AddrPort   // private IPv4 of an endpoint caller; public or platform IPv4; the raw peer where unknown
 	Dialled netip.Addr       // the public IPv4 address that it dialled; zero where unknown
+	Port    uint16           // that it dialled
 	Managed firewall.Managed // the identity of a token in the request; zero for none
 	Problem string           // why the kind is firewall.Unknown, in words
 }
@@ -59,7 +60,7 @@ func Identify(snapshot *Snapshot, local, peer netip.AddrPort) Caller {
 			return unknown("%s carries %s, which no NIC can have", peerIP, from.IPv4)
 		}
 		return Caller{Kind: firewall.Endpoint, Subnet: from.Identity, Service: to.Identity,
-			Address: netip.AddrPortFrom(from.IPv4, peer.Port()), Dialled: to.IPv4}
+			Address: netip.AddrPortFrom(from.IPv4, peer.Port()), Dialled: to.IPv4, Port: local.Port()}
 	}
 	if _, ours := snapshot.addresses[localIP]; !ours {
 		return unknown("%s is not a public address of this gateway", localIP)
@@ -73,7 +74,7 @@ func Identify(snapshot *Snapshot, local, peer netip.AddrPort) Caller {
 	case !unicast(peerIP) || peerIP.IsPrivate():
 		return unknown("%s cannot come from the Internet", peerIP)
 	}
-	return Caller{Kind: kind, Address: peer, Dialled: localIP}
+	return Caller{Kind: kind, Address: peer, Dialled: localIP, Port: local.Port()}
 }
 
 // unicast tells whether one host can have the address. Private ones can: VNets may use public ranges too, so nothing

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postern/firewall"
+	"postern/model"
 )
 
 // Resetter is a connection that can end with a TCP reset. *net.TCPConn does it by SetLinger(0); a listener of another
@@ -44,6 +45,7 @@ type connection struct {
 	mu       sync.Mutex
 	admitted map[string]admission // by the key of the instance's id
 	revoked  bool
+	missing  string // why, for one that logs itself
 	cancel   func() // ends the requests under way; nil before the first
 }
 
@@ -181,6 +183,18 @@ func (c *connection) isRevoked() bool {
 	return c.revoked
 }
 
+// revokedFor is what a revoked connection misses now.
+func (c *connection) revokedFor() (missing string, revoked bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.missing, c.revoked
+}
+
+// logsItself tells whether the connection has one line in the log, at its end, and not one for each request.
+func (c *connection) logsItself() bool {
+	return c.protocol != string(model.WayHTTP) && c.protocol != string(model.WayHTTPS)
+}
+
 // revocation is an instance that a connection may use no longer.
 type revocation struct {
 	connection *connection
@@ -211,7 +225,9 @@ func (c *connection) rejudge(snapshot *Snapshot) []revocation {
 		}
 		c.admitted[target.Instance.key] = admission{snapshot: snapshot, caller: caller, target: target, decision: decision}
 	}
-	c.revoked = len(revoked) > 0
+	if c.revoked = len(revoked) > 0; c.revoked {
+		c.missing = revoked[0].now.Missing
+	}
 	return revoked
 }
 

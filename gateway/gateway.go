@@ -69,8 +69,8 @@ type Gateway struct {
 	server      *http.Server
 	tls         *tls.Config
 	proxy       *httputil.ReverseProxy
-	transport   *http.Transport
-	backends    *backends
+	transport   *transport
+	health      *health
 	handoff     *handoff // connections for server
 	connections registry
 	metrics     *metrics
@@ -101,12 +101,12 @@ func New(config Config) (*Gateway, error) {
 	orDefault(&config.HeaderTimeout, defaultHeaderTimeout)
 	orDefault(&config.IdleTimeout, defaultIdleTimeout)
 	orDefault(&config.StallTimeout, defaultStallTimeout)
-	g := &Gateway{config: config, backends: newBackends(), handoff: newHandoff()}
+	g := &Gateway{config: config, health: newHealth(config.Dial, config.Logger), handoff: newHandoff()}
 	var err error
 	if g.metrics, err = newMetrics(config.Metrics, &g.connections, config.AccessLog); err != nil {
 		return nil, err
 	}
-	g.transport = newTransport(config.Dial, config.StallTimeout)
+	g.transport = newTransport(g)
 	g.proxy = newProxy(g.transport, config.Logger)
 	g.tls = &tls.Config{GetCertificate: config.GetCertificate, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
 	// HTTP/1.1 alone: one request at a time is what connection bookkeeping relies on.
@@ -145,6 +145,7 @@ func (g *Gateway) Apply(node plan.Node) error {
 	g.admission.Lock()
 	g.snapshot.Store(snapshot)
 	g.admission.Unlock()
+	g.health.watch(snapshot)
 	for _, c := range g.connections.all() {
 		revoked := c.rejudge(snapshot)
 		if len(revoked) == 0 {
@@ -152,6 +153,9 @@ func (g *Gateway) Apply(node plan.Node) error {
 		}
 		c.reset()
 		g.metrics.revoked.Inc()
+		if c.logsItself() {
+			continue
+		}
 		for _, r := range revoked {
 			g.config.AccessLog.Record(r.entry())
 		}
@@ -176,7 +180,8 @@ func (g *Gateway) Snapshot() *Snapshot { return g.snapshot.Load() }
 
 // Shutdown stops accepting and waits for the requests and connections under way, at most as long as the context allows.
 func (g *Gateway) Shutdown(ctx context.Context) error {
-	defer g.transport.CloseIdleConnections()
+	defer g.transport.close()
+	defer g.health.close()
 	g.listening.close()
 	if err := g.server.Shutdown(ctx); err != nil {
 		return fmt.Errorf("shut gateway down: %w", err)
@@ -193,7 +198,8 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 
 // Close ends all listeners and connections at once.
 func (g *Gateway) Close() error {
-	defer g.transport.CloseIdleConnections()
+	defer g.transport.close()
+	defer g.health.close()
 	g.listening.close()
 	err := g.server.Close()
 	g.handoff.Close()

@@ -25,7 +25,7 @@ type Request struct {
 	Caller   Caller
 	Decision Decision
 	ID       string // what the log has as requestId, unless the answer sets the service's own header for it
-	backend  string // that was chosen; "" for the gateway's own service
+	entry    *Entry // of the log
 }
 
 type requestKey struct{}
@@ -162,12 +162,12 @@ func (g *Gateway) answer(w *response, r *http.Request, c *connection, x *exchang
 	}
 	x.decision = decisionAllow
 	instance := admitted.target.Instance
-	request := Request{Instance: instance, Part: target.Part, Caller: admitted.caller, Decision: admitted.decision, ID: x.entry.RequestID}
+	request := Request{Instance: instance, Part: target.Part, Caller: admitted.caller, Decision: admitted.decision, ID: x.entry.RequestID,
+		entry: &x.entry}
 	handler := g.config.BuiltIn[instance.Service+"/"+target.Part]
-	switch backend, found := g.backends.choose(instance, target.Part); {
-	case found:
-		request.backend, handler = backend, g.proxy
-		x.entry.Backend = backend
+	switch {
+	case len(backendsOf(instance, target.Part)) > 0:
+		handler = g.proxy
 	case handler == nil:
 		refuse(service.NotServed)
 		return

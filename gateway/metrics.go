@@ -11,9 +11,10 @@ import (
 
 // metrics are the gateway's counters. Their labels are closed sets, so that no caller can make series.
 type metrics struct {
-	requests *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
-	revoked  prometheus.Counter
+	requests    *prometheus.CounterVec
+	connections *prometheus.CounterVec
+	seconds     *prometheus.HistogramVec
+	revoked     prometheus.Counter
 }
 
 // Decisions as the label of requests_total.
@@ -29,8 +30,11 @@ func newMetrics(registerer prometheus.Registerer, connections *registry, log *Ac
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "postern_gateway_requests_total", Help: "Requests, by sub-service, status class and decision.",
 		}, []string{"service", "status_class", "decision"}),
+		connections: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "postern_gateway_passed_connections_total", Help: "Connections that are not HTTP, by service and decision, at their end.",
+		}, []string{"service", "decision"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "postern_gateway_request_duration_seconds", Help: "From a request's header to the end of its answer.",
+			Name: "postern_gateway_request_duration_seconds", Help: "From a request's header to the end of its answer, or from a connection's first byte to its last.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8),
 		}, []string{"decision"}),
 		revoked: prometheus.NewCounter(prometheus.CounterOpts{
@@ -47,13 +51,22 @@ func newMetrics(registerer prometheus.Registerer, connections *registry, log *Ac
 		Name: "postern_gateway_access_log_lost_lines_total", Help: "Access log lines that were not written.",
 	}, func() float64 { return float64(log.Lost()) })
 	var problems []error
-	for _, collector := range []prometheus.Collector{m.requests, m.seconds, m.revoked, open, lost} {
+	for _, collector := range []prometheus.Collector{m.requests, m.connections, m.seconds, m.revoked, open, lost} {
 		problems = append(problems, registerer.Register(collector))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, fmt.Errorf("register gateway metrics: %w: give every gateway of a process a registerer of its own", err)
 	}
 	return m, nil
+}
+
+// connection counts one that was passed through.
+func (m *metrics) connection(service, decision string, duration time.Duration) {
+	if service == "" {
+		service = "none"
+	}
+	m.connections.WithLabelValues(service, decision).Inc()
+	m.seconds.WithLabelValues(decision).Observe(duration.Seconds())
 }
 
 func (m *metrics) request(service string, status int, decision string, duration time.Duration) {

@@ -8,17 +8,17 @@ import (
 	"postern/model"
 )
 
-// asked is what a name asks for.
-type asked struct{ account, part string }
+// answer is what a name asks for.
+type answer struct{ account, part string }
 
-func find(host string) (asked, error) {
+func find(host string) (answer, error) {
 	var snapshot *Snapshot
 	target, err := snapshot.Find(host)
-	return asked{target.Name, target.Part}, err
+	return answer{target.Name, target.Part}, err
 }
 
 func TestFind(t *testing.T) {
-	good := map[string]asked{
+	good := map[string]answer{
 		"sta.table.core.windows.net":                     {"sta", "table"},
 		"StA.Table.Core.Windows.NET":                     {"sta", "table"},
 		"sta.blob.core.windows.net:10000":                {"sta", "blob"},

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -20,28 +22,84 @@ const (
 	copyBufferBytes           = 32 << 10
 )
 
-func newTransport(dial func(ctx context.Context, network, address string) (net.Conn, error), answer time.Duration) *http.Transport {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	return &http.Transport{
-		DialContext:           dial,
-		DisableCompression:    true, // an Accept-Encoding of ours would change what the client gets
-		MaxIdleConnsPerHost:   maxIdleBackendConnections,
-		IdleConnTimeout:       backendIdleTimeout,
-		ResponseHeaderTimeout: answer,
-		ExpectContinueTimeout: time.Second,
-		Protocols:             protocols,
-	}
+// transport sends requests to backends: in the order of health.order, the next one where one takes no connection.
+type transport struct {
+	gateway *Gateway
+	pooled  *http.Transport // connections serve all callers, one after another
+	own     *http.Transport // each request has a connection of its own, which says who calls
 }
 
-// newProxy forwards a judged request to the backend that was chosen. Host, path and query stay as the client wrote them, since
+// dialError is a failure before any byte of a request was sent.
+type dialError struct{ error }
+
+func (e dialError) Unwrap() error { return e.error }
+
+func newTransport(g *Gateway) *transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	one := func(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
+		return &http.Transport{
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := dial(ctx, network, address)
+				if err != nil {
+					return nil, dialError{err}
+				}
+				return conn, nil
+			},
+			DisableCompression:    true, // an Accept-Encoding of ours would change what the client gets
+			MaxIdleConnsPerHost:   maxIdleBackendConnections,
+			IdleConnTimeout:       backendIdleTimeout,
+			ResponseHeaderTimeout: g.config.StallTimeout,
+			ExpectContinueTimeout: time.Second,
+			Protocols:             protocols,
+		}
+	}
+	t := &transport{gateway: g, pooled: one(g.config.Dial)}
+	t.own = one(func(ctx context.Context, _, address string) (net.Conn, error) {
+		request, _ := RequestFrom(ctx)
+		return g.dial(ctx, request.Instance, address, request.Caller)
+	})
+	t.own.DisableKeepAlives = true
+	return t
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	request, _ := RequestFrom(r.Context())
+	chosen := t.pooled
+	if request.Instance.Delivery.ProxyProtocol {
+		chosen = t.own
+	}
+	err := errNoBackend
+	for _, address := range t.gateway.health.order(request.Instance, request.Part) {
+		request.entry.Backend = address
+		attempt := r.Clone(r.Context())
+		attempt.URL.Host = address
+		if r.Body != nil {
+			attempt.Body = io.NopCloser(r.Body) // the next attempt needs it; the server closes it
+		}
+		var response *http.Response
+		var unreached dialError
+		if response, err = chosen.RoundTrip(attempt); !errors.As(err, &unreached) || r.Context().Err() != nil {
+			return response, err
+		}
+		t.gateway.health.failed(probe{address, request.Instance.Delivery.HealthPath})
+	}
+	return nil, err
+}
+
+func (t *transport) close() {
+	t.pooled.CloseIdleConnections()
+	t.own.CloseIdleConnections()
+}
+
+// newProxy forwards a judged request to a backend. Host, path and query stay as the client wrote them, since
 // SharedKey signs them.
 func newProxy(transport http.RoundTripper, logger *slog.Logger) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
-			request, _ := RequestFrom(r.In.Context())
-			r.Out.URL.Scheme, r.Out.URL.Host = "http", request.backend
-			r.Out.URL.RawQuery = r.In.URL.RawQuery // ReverseProxy drops what it cannot parse
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", r.In.Host // transport chooses where to
+			r.Out.URL.RawQuery = r.In.URL.RawQuery               // ReverseProxy drops what it cannot parse
 			r.Out.Host = r.In.Host
 			// A client's word about who it is must not reach a backend beside ours, and an upgraded connection would
 			// carry requests that nobody judges.
@@ -63,7 +121,7 @@ func newProxy(transport http.RoundTripper, logger *slog.Logger) *httputil.Revers
 				answer.statusText = StatusNetworkError
 			}
 			request, _ := RequestFrom(r.Context())
-			logger.Warn("backend did not answer", "instance", request.Instance.ID, "backend", request.backend, "error", err)
+			logger.Warn("backend did not answer", "instance", request.Instance.ID, "backend", request.entry.Backend, "error", err)
 			answer.refuse(&service.Denial{Fault: service.BackendDown, Host: r.Host, Instance: request.Instance.Name, Part: request.Part,
 				Request: r, RequestID: request.ID, Time: time.Now()})
 		},

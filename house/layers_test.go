@@ -23,14 +23,14 @@ var layers = [][]string{
 	{"service/all"},
 	{"resource"},
 	// What follows from one or two of them.
-	{"translate", "routes", "tableservice", "examples", "store", "api/client", "keyring", "authorization",
+	{"translate", "routes", "tableservice", "examples", "store", "api/client", "keyring", "authorization", "activity",
 		"servicetag/tagtest", "datapath/arbitrary", "datapath/userspace/socks"},
 	// The two pure hearts, resources to plans and packets to verdicts; and who keeps resources and plans.
 	{"compile", "pipeline", "store/embedded", "server", "agent", "signin"},
 	// Drivers: here the kernel, sockets and other stacks are met.
 	{"datapath/kernel", "datapath/userspace", "lab", "gateway", "platform", "api"},
 	// Parts put together: a node, an explanation that asks every judge; its answers; a control plane.
-	{"node", "explain"},
+	{"node", "explain", "deployment"},
 	{"inspect"},
 	{"arm"},
 	{"control"},
@@ -42,7 +42,7 @@ var layers = [][]string{
 }
 
 // unbuilt are packages that have their place before they have code.
-var unbuilt = []string{"protocol/*"}
+var unbuilt = []string{}
 
 // layerOf is the floor of a package: its own, or that of all in its folder ("service/*").
 func layerOf(folder string) int {

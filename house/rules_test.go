@@ -13,13 +13,14 @@ import (
 var promised = map[string][]int{
 	"ROUTE": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 17, 18},
 	"SE":    {1, 2, 3, 4, 5, 6, 7, 9, 11, 12, 13, 14, 15, 16},
-	"FW":    {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13},
+	"FW":    {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14},
 	"SEP":   {1, 2, 3, 6},
 	"NSG":   {1, 2, 3, 4, 5},
 	"OUT":   {1, 2},
 	"ID":    {1, 2},
 	"DNS":   {1},
 	"ARM":   {1, 2, 3},
+	"GOV":   {1, 2},
 }
 
 var ruleID = regexp.MustCompile(`\b(ROUTE|SE|FW|SEP|PE|PLS|DNS|NSG|OUT|ARM|HYB|AF|ID|GOV)-[0-9]+\b`)

@@ -176,8 +176,9 @@ type NetworkInterface struct {
 	Number               uint32 // allotted once, never used again; keys flows and counters
 	Location             Location
 	Subnet               ResourceID
-	IPv4                 netip.Addr // static, or allotted at creation
-	PublicIPAddress      ResourceID // "" for none
+	IPv4                 netip.Addr     // static, or allotted at creation
+	Secondary            []netip.Prefix // of its other ipConfigurations; kept for the API, no packet has them
+	PublicIPAddress      ResourceID     // "" for none
 	EnableIPForwarding   bool
 	NetworkSecurityGroup ResourceID // "" for none
 	ASGs                 []ResourceID

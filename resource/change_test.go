@@ -168,7 +168,7 @@ func TestRefusals(t *testing.T) {
 		{"host bits", vnet, `"10.0.0.1/16" / `, "InvalidCIDRNotation", "properties.addressSpace.addressPrefixes[0]"},
 		{"IPv6", vnet, `"fd00::/48" / `, "InvalidAddressPrefixFormat", "properties.addressSpace.addressPrefixes[0]"},
 		{"no address space", vnet, ` / `, "MissingAddressSpace", "properties.addressSpace.addressPrefixes"},
-		{"overlapping address space", vnet, `"10.0.0.0/8","10.1.0.0/16" / `, "NetcfgAddressSpaceOverlap", "properties.addressSpace.addressPrefixes[1]"},
+		{"overlapping address space", vnet, `"10.0.0.0/8","10.1.0.0/16" / `, "NetcfgInvalidVirtualNetworkSite", "properties.addressSpace.addressPrefixes[1]"},
 		{"overlapping subnets", subnet, `"addressPrefix":"10.13.76.128/25"`, "NetcfgSubnetRangesOverlap", "properties.addressPrefix"},
 		{"subnet outside", subnet, `"addressPrefix":"10.14.0.0/24"`, "NetcfgInvalidSubnet", "properties.addressPrefix"},
 		{"subnet larger than the space", subnet, `"addressPrefix":"10.12.0.0/15"`, "NetcfgInvalidSubnet", "properties.addressPrefix"},

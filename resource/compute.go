@@ -16,22 +16,14 @@ type interfaceBody struct {
 	} `json:"properties"`
 }
 
-type ipConfigurationProperties struct {
-	PrivateIPAddress          string      `json:"privateIPAddress"`
-	PrivateIPAllocationMethod string      `json:"privateIPAllocationMethod"`
-	PrivateIPAddressVersion   string      `json:"privateIPAddressVersion"`
-	Subnet                    *reference  `json:"subnet"`
-	PublicIPAddress           *reference  `json:"publicIPAddress"`
-	ASGs                      []reference `json:"applicationSecurityGroups"`
-}
-
 // networkInterface is the noun with what allotting its address and node takes.
 type networkInterface struct {
 	model.NetworkInterface
 	static   bool   // IPv4 is the writer's own choice
 	wantNode string // of TagNode
 
-	configuration model.ResourceID // of its one ipConfiguration
+	configurations []ipConfiguration // as they stand in the body
+	first          int               // the place of the primary one, which IPv4, Subnet, PublicIPAddress and ASGs are of
 }
 
 func decodeNetworkInterface(r *Record) (any, error) {
@@ -47,50 +39,10 @@ func decodeNetworkInterface(r *Record) (any, error) {
 	nic := &networkInterface{wantNode: body.Tags[TagNode]}
 	nic.NetworkInterface = model.NetworkInterface{ID: model.ResourceID(r.ID), Number: r.Allotted.Number, Location: location,
 		IPv4: r.Allotted.Address, EnableIPForwarding: p.EnableIPForwarding, MAC: r.Allotted.MAC, Node: r.Allotted.Node}
-	if len(p.IPConfigurations) != 1 {
-		return nil, refuse(CodeInvalidRequestFormat, "properties.ipConfigurations", "A network interface has exactly one ipConfiguration "+
-			"here; this one has %d.", len(p.IPConfigurations))
-	}
-	if err := uniqueNames(p.IPConfigurations, "properties.ipConfigurations"); err != nil {
-		return nil, err
-	}
-	nic.configuration = childID(r.ID, "ipConfigurations", p.IPConfigurations[0].Name)
 	if nic.NetworkSecurityGroup, err = referTo(p.NetworkSecurityGroup, TypeNetworkSecurityGroup, "properties.networkSecurityGroup"); err != nil {
 		return nil, err
 	}
-	return nic, decodeIPConfiguration(nic, &p.IPConfigurations[0].Properties, "properties.ipConfigurations[0].properties")
-}
-
-func decodeIPConfiguration(nic *networkInterface, c *ipConfigurationProperties, at string) error {
-	if _, err := oneOf(c.PrivateIPAddressVersion, at+".privateIPAddressVersion", "IPv4"); err != nil {
-		return err
-	}
-	if c.Subnet == nil {
-		return refuse("SubnetIsRequired", at+".subnet", "An ipConfiguration needs a subnet.")
-	}
-	var err error
-	if nic.Subnet, err = referTo(c.Subnet, TypeVirtualNetwork+"/subnets", at+".subnet"); err != nil {
-		return err
-	}
-	if nic.PublicIPAddress, err = referTo(c.PublicIPAddress, TypePublicIPAddress, at+".publicIPAddress"); err != nil {
-		return err
-	}
-	for i := range c.ASGs {
-		group, err := referTo(&c.ASGs[i], TypeApplicationSecurityGroup, index(at+".applicationSecurityGroups", i))
-		if err != nil {
-			return err
-		}
-		nic.ASGs = append(nic.ASGs, group)
-	}
-	method, err := oneOf(c.PrivateIPAllocationMethod, at+".privateIPAllocationMethod", "Dynamic", "Static")
-	if err != nil {
-		return err
-	}
-	nic.static = method == "Static"
-	if nic.static {
-		nic.IPv4, err = parseIPv4(c.PrivateIPAddress, at+".privateIPAddress")
-	}
-	return err
+	return nic, decodeIPConfigurations(nic, r, p.IPConfigurations)
 }
 
 func decodePublicIPAddress(r *Record) (any, error) {

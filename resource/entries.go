@@ -129,6 +129,14 @@ func (x entries) after(key string) iter.Seq[*entry] {
 	}
 }
 
+// first is the first entry's record behind a key, with its own key; nil for none.
+func (x entries) first(key string) (*Record, string) {
+	for e := range x.after(key) {
+		return e.record, e.key
+	}
+	return nil, ""
+}
+
 // anyBelow tells whether some key begins with a path, which is in lower case.
 func (x entries) anyBelow(path string) bool {
 	for _, list := range x {

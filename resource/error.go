@@ -14,6 +14,15 @@ type Error struct {
 
 	// Resource is the id of the resource that the error is about; ARM has no such field, a batch needs one.
 	Resource string `json:"resource,omitempty"`
+
+	Details []*Error    `json:"details,omitempty"` // the errors beneath this one: those of a deployment's operations
+	More    []ErrorInfo `json:"additionalInfo,omitempty"`
+}
+
+// ErrorInfo is more about an error, in a form that its type names: "TemplateViolation" says where in a template it is.
+type ErrorInfo struct {
+	Type string         `json:"type"`
+	Info map[string]any `json:"info"`
 }
 
 func (e *Error) Error() string {

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"iter"
 	"strings"
 
 	"postern/model"
@@ -65,3 +66,24 @@ func (c *Cloud) HasGroup(subscription, group string) bool {
 }
 
 func (c *Cloud) anyBelow(path string) bool { return c.entries.anyBelow(strings.ToLower(path)) }
+
+// Groups walks the names of a subscription's resource groups, as first written, in no order that matters: each that was
+// made, with its record, and each that has resources, with its first one. It passes over what is in a group.
+func (c *Cloud) Groups(subscription string) iter.Seq2[string, *Record] {
+	return func(yield func(string, *Record) bool) {
+		prefix := strings.ToLower("/subscriptions/" + subscription + "/resourceGroups/")
+		for at := prefix; ; {
+			record, key := c.entries.first(at)
+			if record == nil || !strings.HasPrefix(key, prefix) {
+				return
+			}
+			name, _, inside := strings.Cut(record.ID[len(prefix):], "/")
+			if !yield(name, record) {
+				return
+			}
+			if at = key; inside {
+				at = prefix + strings.ToLower(name) + "/\xff" // behind all that is in the group
+			}
+		}
+	}
+}

@@ -139,13 +139,16 @@ func references(noun any) iter.Seq[pointer] {
 				add(at+".destinationApplicationSecurityGroups", rule.Destination.ASGs...)
 			}
 		case *networkInterface:
-			const at = "properties.ipConfigurations[0].properties"
-			add(at+".subnet.id", noun.Subnet)
-			add(at+".publicIPAddress.id", noun.PublicIPAddress)
-			add(at+".applicationSecurityGroups", noun.ASGs...)
+			for i, one := range noun.configurations {
+				at := index("properties.ipConfigurations", i) + ".properties"
+				add(at+".subnet.id", one.subnet)
+				add(at+".publicIPAddress.id", one.public)
+				add(at+".applicationSecurityGroups", one.asgs...)
+			}
 			add("properties.networkSecurityGroup.id", noun.NetworkSecurityGroup)
 		case *natGateway:
 			add("properties.publicIpAddresses", noun.publicAddresses...)
+			add("properties.sourceVirtualNetwork.id", noun.source)
 		case *virtualMachine:
 			add("properties.networkProfile.networkInterfaces", noun.NetworkInterfaces...)
 		}
@@ -159,6 +162,7 @@ func references(noun any) iter.Seq[pointer] {
 
 // inUse has, for each type that others refer to, Azure's code for the deletion of one that is in use.
 var inUse = map[string]string{
+	TypeVirtualNetwork:              "InUseVirtualNetworkCannotBeDeleted",
 	TypeVirtualNetwork + "/subnets": "InUseSubnetCannotBeDeleted",
 	TypeRouteTable:                  "InUseRouteTableCannotBeDeleted",
 	TypeNetworkSecurityGroup:        "InUseNetworkSecurityGroupCannotBeDeleted",
@@ -186,7 +190,11 @@ func (j *judge) removed(keys []string) error {
 		}
 		switch noun := old.noun.(type) {
 		case *model.VirtualNetwork:
-			for _, subnet := range noun.Subnets {
+			now := j.after.vnet(noun.ID)
+			for i, subnet := range noun.Subnets {
+				if now != nil && i < len(now.Subnets) && now.Subnets[i].ID == subnet.ID && now.Subnets[i].Identity == subnet.Identity {
+					continue // most subnets stay where they are
+				}
 				if now, _ := j.after.subnet(subnet.ID); now == nil || now.Identity != subnet.Identity {
 					gone[subnet.ID.Key()] = subnet.ID
 				}
@@ -203,7 +211,8 @@ func (j *judge) removed(keys []string) error {
 	for e := range j.after.entries.after("") {
 		noun := e.noun
 		for ref := range references(noun) {
-			if id, ok := gone[ref.id.Key()]; ok && !strings.EqualFold(typeOf(id), TypeVirtualNetwork) {
+			_, isVNet := noun.(*model.VirtualNetwork)
+			if id, ok := gone[ref.id.Key()]; ok && !(isVNet && strings.EqualFold(typeOf(id), TypeVirtualNetwork)) { // a peering may lose its VNet
 				return refuseInUse(id, e.record.ID)
 			}
 		}

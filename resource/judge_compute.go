@@ -31,8 +31,10 @@ func (j *judge) nicsIndex() *nicIndex {
 		switch noun := e.noun.(type) {
 		case *networkInterface:
 			x.load[strings.ToLower(noun.Node)]++
-			if noun.PublicIPAddress != "" && x.public[noun.PublicIPAddress.Key()] == nil {
-				x.public[noun.PublicIPAddress.Key()] = noun
+			for _, one := range noun.configurations {
+				if one.public != "" && x.public[one.public.Key()] == nil {
+					x.public[one.public.Key()] = noun
+				}
 			}
 			x.take(noun)
 		case *virtualMachine:
@@ -73,32 +75,26 @@ func (x *nicIndex) take(nic *networkInterface) {
 	if x.taken[key] == nil {
 		x.taken[key] = make(map[netip.Addr]*networkInterface)
 	}
-	if nic.IPv4.IsValid() && x.taken[key][nic.IPv4] == nil {
-		x.taken[key][nic.IPv4] = nic
+	for _, block := range append([]netip.Prefix{netip.PrefixFrom(nic.IPv4, 32)}, nic.Secondary...) {
+		for address := block.Addr(); block.IsValid() && block.Contains(address); address = address.Next() {
+			if x.taken[key][address] == nil {
+				x.taken[key][address] = nic
+			}
+		}
 	}
 }
-
-const atConfiguration = "properties.ipConfigurations[0].properties"
 
 // networkInterface allots number, MAC, address and node, and judges the address and the public IP.
 func (j *judge) networkInterface(e *entry, nic *networkInterface) error {
 	x := j.nicsIndex()
 	subnet, _ := j.after.subnet(nic.Subnet)
-	if user := x.public[nic.PublicIPAddress.Key()]; nic.PublicIPAddress != "" && user != nic {
-		return refuse("PublicIPAddressInUse", atConfiguration+".publicIPAddress.id", "Public IP address %s is already allocated to resource %s.",
-			nic.PublicIPAddress, user.ID)
-	}
-	for _, e := range j.after.entries.of(TypeNatGateway) {
-		gateway := e.noun.(*natGateway)
-		if nic.PublicIPAddress != "" && slices.ContainsFunc(gateway.publicAddresses, nic.PublicIPAddress.Is) {
-			return refuse("PublicIPAddressInUse", atConfiguration+".publicIPAddress.id", "Public IP address %s is already allocated to resource %s.",
-				nic.PublicIPAddress, gateway.id)
-		}
+	if err := j.publicAddresses(nic, x); err != nil {
+		return err
 	}
 	allotted := &e.record.Allotted
 	if old := j.before.entries.find(e.key); old != nil && !j.checkOnly && !old.noun.(*networkInterface).Subnet.Is(nic.Subnet) {
 		// A NIC that moves is another one to the data paths: nothing of its flows may go on.
-		allotted.Number, allotted.Address = 0, netip.Addr{}
+		allotted.Number, allotted.Address, allotted.Secondary = 0, netip.Addr{}, nil
 		if !nic.static {
 			nic.IPv4 = netip.Addr{}
 		}
@@ -115,15 +111,40 @@ func (j *judge) networkInterface(e *entry, nic *networkInterface) error {
 	if err := j.address(nic, subnet, x); err != nil {
 		return err
 	}
+	if err := j.secondary(e, nic, subnet, x); err != nil {
+		return err
+	}
 	if !j.checkOnly {
 		allotted.Address = nic.IPv4
 	}
 	return j.place(e, nic, x)
 }
 
+// publicAddresses judges that the public addresses of a NIC are nobody else's.
+func (j *judge) publicAddresses(nic *networkInterface, x *nicIndex) error {
+	for i, one := range nic.configurations {
+		if one.public == "" {
+			continue
+		}
+		field := index("properties.ipConfigurations", i) + ".properties.publicIPAddress.id"
+		taken := slices.ContainsFunc(nic.configurations[:i], func(other ipConfiguration) bool { return other.public.Is(one.public) })
+		if user := x.public[one.public.Key()]; user != nic || taken {
+			return refuse("PublicIPAddressInUse", field, "Public IP address %s is already allocated to resource %s.", one.public, user.ID)
+		}
+		for _, e := range j.after.entries.of(TypeNatGateway) {
+			gateway := e.noun.(*natGateway)
+			if slices.ContainsFunc(gateway.publicAddresses, one.public.Is) {
+				return refuse("PublicIPAddressInUse", field, "Public IP address %s is already allocated to resource %s.", one.public, gateway.id)
+			}
+		}
+	}
+	return nil
+}
+
 // address judges the address that a NIC wants, or finds it the lowest free one.
 func (j *judge) address(nic *networkInterface, subnet *model.Subnet, x *nicIndex) error {
-	const field = atConfiguration + ".privateIPAddress"
+	at := index("properties.ipConfigurations", nic.first) + ".properties"
+	field := at + ".privateIPAddress"
 	taken := x.taken[nic.Subnet.Key()]
 	if nic.static || nic.IPv4.IsValid() {
 		usable := contains(subnet.Prefixes, nic.IPv4) && !reserved(subnet, nic.IPv4) && (taken[nic.IPv4] == nic || taken[nic.IPv4] == nil)
@@ -132,15 +153,11 @@ func (j *judge) address(nic *networkInterface, subnet *model.Subnet, x *nicIndex
 			x.take(nic)
 			return nil
 		case !nic.static: // a dynamic address that no longer fits is replaced
-		case !contains(subnet.Prefixes, nic.IPv4):
-			return refuse("PrivateIPAddressNotInSubnet", field, "Private static IP address %s does not belong to the range of subnet prefix %v.",
-				nic.IPv4, subnet.Prefixes)
-		case reserved(subnet, nic.IPv4):
-			return refuse("PrivateIPAddressInReservedRange", field, "Private static IP address %s falls within reserved IP range of subnet "+
-				"prefix %v: the first four addresses and the last.", nic.IPv4, subnet.Prefixes)
 		default:
-			return refuse("PrivateIPAddressIsAllocated", field, "IP configuration is using the private IP address %s which is already allocated "+
-				"to resource %s.", nic.IPv4, taken[nic.IPv4].ID)
+			if err := assignable(subnet, nic.IPv4, field); err != nil {
+				return err
+			}
+			return allocated(nic.IPv4, taken[nic.IPv4], nic, field)
 		}
 	}
 	if j.checkOnly {
@@ -155,7 +172,7 @@ func (j *judge) address(nic *networkInterface, subnet *model.Subnet, x *nicIndex
 			}
 		}
 	}
-	return refuse("SubnetIsFull", atConfiguration+".subnet.id", "Subnet %s with address prefix %v does not have enough capacity for 1 IP address.",
+	return refuse("SubnetIsFull", at+".subnet.id", "Subnet %s with address prefix %v does not have enough capacity for 1 IP address.",
 		subnet.ID.Name(), subnet.Prefixes)
 }
 

@@ -155,9 +155,8 @@ func (j *judge) frontAddress(one *instance, x *instanceIndex) error {
 			return nil
 		}
 	}
-	_, typ, _ := strings.Cut(one.typ.Name, "/")
-	return conflict("LocationNotAvailableForResourceType", "location", "There is no free public address for one of %s in region '%s': "+
-		"the service tag %s has no free IPv4 address there. Use another region, or import a tag file that has some.", typ, one.Location, one.Endpoint.Tag)
+	return conflict("LocationNotAvailableForResourceType", "location", "There is no free public address for a %s in region '%s': "+
+		"the service tag %s has no IPv4 prefix there. Use another region, or import a tag file that has it.", one.typ.Noun, one.Location, one.Endpoint.Tag)
 }
 
 // free finds an address in an IPv4 prefix that is not taken, beginning at a place that a name's hash gives, so that

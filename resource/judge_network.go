@@ -22,6 +22,30 @@ func (j *judge) virtualNetwork(e *entry, vnet *model.VirtualNetwork) error {
 			if err := apart(vnet, remote); err != nil {
 				return err
 			}
+			if err := j.apartFromPeersOf(remote, vnet); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// apartFromPeersOf refuses a VNet whose address space overlaps with that of another one that a common peer has: the peer
+// would not know the way.
+func (j *judge) apartFromPeersOf(common, vnet *model.VirtualNetwork) error {
+	for _, peering := range common.Peerings {
+		other := j.after.vnet(peering.RemoteVirtualNetwork)
+		if other == nil || other.ID.Is(vnet.ID) {
+			continue
+		}
+		for _, a := range vnet.AddressSpace {
+			for _, b := range other.AddressSpace {
+				if a.Overlaps(b) {
+					return refuse("VnetAddressSpaceOverlapsWithAlreadyPeeredVnet", "properties.virtualNetworkPeerings", "Virtual networks %s and %s cannot be "+
+						"peered because address space of the first virtual network overlaps with address space of virtual network %s already peered "+
+						"with the second virtual network. Overlapping address prefixes: %s, %s.", vnet.ID, common.ID, other.ID, a, b)
+				}
+			}
 		}
 	}
 	return nil
@@ -67,6 +91,12 @@ func (j *judge) subnet(vnet *model.VirtualNetwork, subnet *model.Subnet, at stri
 		if nic.IPv4.IsValid() && !contains(subnet.Prefixes, nic.IPv4) && !j.isWritten(nic) {
 			return refuse("InUsePrefixCannotBeDeleted", at+".addressPrefix", "IpPrefix of subnet '%s' is in use by %s (%s) and cannot be "+
 				"changed to %v.", subnet.ID.Name(), nic.ID, nic.IPv4, subnet.Prefixes)
+		}
+		for _, block := range nic.Secondary {
+			if !contains(subnet.Prefixes, block.Addr()) && !j.isWritten(nic) {
+				return refuse("InUsePrefixCannotBeDeleted", at+".addressPrefix", "IpPrefix of subnet '%s' is in use by %s (%s) and cannot be "+
+					"changed to %v.", subnet.ID.Name(), nic.ID, block, subnet.Prefixes)
+			}
 		}
 	}
 	return nil

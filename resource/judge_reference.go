@@ -95,8 +95,14 @@ func (j *judge) ruleTags(group *model.NetworkSecurityGroup) error {
 	return nil
 }
 
-// natGateway judges that the public addresses of a gateway are nobody else's.
+// natGateway judges that the public addresses of a gateway are nobody else's, and that no other serves its VNet.
 func (j *judge) natGateway(gateway *natGateway) error {
+	for _, e := range j.after.entries.of(TypeNatGateway) {
+		other := e.noun.(*natGateway)
+		if other != gateway && gateway.source != "" && other.source.Is(gateway.source) {
+			return refuse(CodeInvalidRequestFormat, "properties.sourceVirtualNetwork.id", "Virtual network %s has the NAT gateway %s already.", gateway.source, other.id)
+		}
+	}
 	for i, id := range gateway.publicAddresses {
 		field := index("properties.publicIpAddresses", i) + ".id"
 		if nic := j.nicsIndex().public[id.Key()]; nic != nil {

@@ -32,8 +32,6 @@ func TestFields(t *testing.T) {
 		{"a NAT gateway's timeout out of bounds", `put natGateways/x {"location":"westeurope","properties":{"idleTimeoutInMinutes":3}}`, "InvalidIdleTimeout", "properties.idleTimeoutInMinutes"},
 		{"a resource of a type that cannot be", `put virtualNetworks/v {"location":"westeurope","properties":{"addressSpace":{"addressPrefixes":["10.0.0.0/16"]},"ddosProtectionPlan":{"id":"/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/ddosProtectionPlans/p"}}}`,
 			"InvalidResourceReference", "properties.ddosProtectionPlan.id"},
-		{"two ipConfigurations", `put networkInterfaces/x {"location":"westeurope","properties":{"ipConfigurations":[{"name":"a","properties":{"subnet":{"id":"virtualNetworks/vnet/subnets/snet-app"}}},{"name":"b","properties":{"subnet":{"id":"virtualNetworks/vnet/subnets/snet-app"}}}]}}`,
-			"InvalidRequestFormat", "properties.ipConfigurations"},
 		{"HYB-3 remote gateways without a gateway", `put virtualNetworks/vnet/virtualNetworkPeerings/p {"properties":{"remoteVirtualNetwork":{"id":"virtualNetworks/other"},"useRemoteGateways":true}}`,
 			"RemoteVnetHasNoGateways", "properties.useRemoteGateways"},
 	} {

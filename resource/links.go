@@ -10,7 +10,7 @@ type links struct {
 	configurations map[string][]string            // of a subnet, a public IP: ids of ipConfigurations
 	nics           map[string][]*networkInterface // of a subnet
 	machine        map[string]*virtualMachine
-	natGateway     map[string]string // of a public IP
+	natGateway     map[string]string // of a public IP, of a VNet
 }
 
 // links puts together what each type refers to. Clouds with the same entries of a type share its part.
@@ -56,8 +56,10 @@ func (x *links) add(noun any) {
 		}
 	case *networkInterface:
 		add(x.interfaces, noun.NetworkSecurityGroup, noun.ID)
-		add(x.configurations, noun.Subnet, noun.configuration)
-		add(x.configurations, noun.PublicIPAddress, noun.configuration)
+		for _, one := range noun.configurations {
+			add(x.configurations, one.subnet, one.id)
+			add(x.configurations, one.public, one.id)
+		}
 		x.nics[noun.Subnet.Key()] = append(x.nics[noun.Subnet.Key()], noun)
 	case *virtualMachine:
 		for _, nic := range noun.NetworkInterfaces {
@@ -66,6 +68,9 @@ func (x *links) add(noun any) {
 	case *natGateway:
 		for _, public := range noun.publicAddresses {
 			x.natGateway[public.Key()] = string(noun.id)
+		}
+		if noun.source != "" {
+			x.natGateway[noun.source.Key()] = string(noun.id)
 		}
 	}
 }

@@ -10,6 +10,7 @@ type natGateway struct {
 	id              model.ResourceID
 	location        model.Location
 	publicAddresses []model.ResourceID
+	source          model.ResourceID // the VNet whose subnets it serves by default, of the SKU StandardV2 alone; "" for none
 }
 
 // Bounds of a NAT gateway's idle timeout, in minutes.
@@ -21,9 +22,13 @@ const (
 func decodeNatGateway(r *Record) (any, error) {
 	var body struct {
 		header
+		SKU struct {
+			Name string `json:"name"`
+		} `json:"sku"`
 		Properties struct {
-			PublicIPAddresses []reference `json:"publicIpAddresses"`
-			IdleTimeout       *int        `json:"idleTimeoutInMinutes"`
+			SourceVirtualNetwork *reference  `json:"sourceVirtualNetwork"`
+			PublicIPAddresses    []reference `json:"publicIpAddresses"`
+			IdleTimeout          *int        `json:"idleTimeoutInMinutes"`
 		} `json:"properties"`
 	}
 	if err := leniently(r.Body, &body); err != nil {
@@ -37,6 +42,13 @@ func decodeNatGateway(r *Record) (any, error) {
 	if timeout := body.Properties.IdleTimeout; timeout != nil && (*timeout < minNATTimeout || *timeout > maxNATTimeout) {
 		return nil, refuse("InvalidIdleTimeout", "properties.idleTimeoutInMinutes", "The idle timeout of a NAT gateway is %d to %d minutes, not %d.",
 			minNATTimeout, maxNATTimeout, *timeout)
+	}
+	if gateway.source, err = referTo(body.Properties.SourceVirtualNetwork, TypeVirtualNetwork, "properties.sourceVirtualNetwork"); err != nil {
+		return nil, err
+	}
+	if gateway.source != "" && body.SKU.Name != "StandardV2" {
+		return nil, refuse(CodeInvalidRequestFormat, "properties.sourceVirtualNetwork", "NAT gateway '%s' has a sourceVirtualNetwork, which only the SKU "+
+			"StandardV2 takes.", gateway.id.Name())
 	}
 	for i := range body.Properties.PublicIPAddresses {
 		public, err := referTo(&body.Properties.PublicIPAddresses[i], TypePublicIPAddress, index("properties.publicIpAddresses", i))

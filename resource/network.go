@@ -63,7 +63,7 @@ func decodeVirtualNetwork(r *Record) (any, error) {
 		}
 		for _, other := range vnet.AddressSpace {
 			if other.Overlaps(prefix) {
-				return nil, refuse("NetcfgAddressSpaceOverlap", index(field, i), "The address prefixes %s and %s of virtual "+
+				return nil, refuse("NetcfgInvalidVirtualNetworkSite", index(field, i), "The address prefixes %s and %s of virtual "+
 					"network '%s' overlap.", other, prefix, vnet.ID.Name())
 			}
 		}

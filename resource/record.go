@@ -47,6 +47,9 @@ type Allotted struct {
 	Power       string                    `json:"power,omitempty"`       // a VM's power state, "" for PowerRunning
 	Keys        [2]string                 `json:"keys,omitzero"`         // an instance's shared keys, base64 of 64 bytes
 
+	// Secondary are a NIC's: lower-case name of an ipConfiguration that is not the primary one to its address or block.
+	Secondary map[string]netip.Prefix `json:"secondary,omitempty"`
+
 	// Rules are an instance's: key of a subnet's id to the identity that the subnet had when the rule was written;
 	// IdentityNone for a rule that was written as networkSourceDeleted (FW-7).
 	Rules map[string]model.Identity `json:"rules,omitempty"`

@@ -17,11 +17,6 @@ import (
 // in where a writer says nothing, what was allotted, who refers to it, and the provisioning state at each level. The
 // state is "Succeeded" when every node has applied the resource, "Updating" before.
 func (c *Cloud) Render(id ID, state string) (json.RawMessage, error) {
-	return c.render(id, state, false)
-}
-
-// render is Render; whole keeps the children that stand apart in the answer about their parent.
-func (c *Cloud) render(id ID, state string, whole bool) (json.RawMessage, error) {
 	e := c.entries.find(id.Root().Key())
 	if e == nil {
 		return nil, NotFound(id)
@@ -30,7 +25,7 @@ func (c *Cloud) render(id ID, state string, whole bool) (json.RawMessage, error)
 	if err != nil {
 		return nil, fmt.Errorf("render %s: %w", id, err)
 	}
-	a := &answer{cloud: c, entry: e, state: state, etag: e.record.ETag(), whole: whole}
+	a := c.answer(e, state)
 	if !id.IsChild() {
 		object := cloned(body).(map[string]any)
 		a.resource(object)
@@ -53,7 +48,10 @@ type answer struct {
 	entry *entry
 	state string
 	etag  string
-	whole bool // with the children that stand apart
+}
+
+func (c *Cloud) answer(e *entry, state string) *answer {
+	return &answer{cloud: c, entry: e, state: state, etag: e.record.ETag()}
 }
 
 // parsedBody is a record's body, parsed when it is first answered. It is shared by all clouds that have the record.
@@ -75,7 +73,7 @@ func (p *parsedBody) read(r *Record) (map[string]any, error) {
 func (a *answer) resource(object map[string]any) {
 	record := a.entry.record
 	object["id"], object["name"], object["type"] = record.ID, model.ResourceID(record.ID).Name(), record.Type
-	if name, ok := modelOf(record.Type); !ok || schema.Azure().Has(name, "etag") {
+	if name, ok := modelOf(record.Type); record.Type != TypeResourceGroup && (!ok || schema.Azure().Has(name, "etag")) {
 		object["etag"] = a.etag
 	}
 	properties := objectIn(object, "properties")
@@ -85,7 +83,7 @@ func (a *answer) resource(object map[string]any) {
 	}
 	spec, _, _ := lookupName(record.Type)
 	for i := range spec.children {
-		if spec.children[i].apart && !a.whole {
+		if spec.children[i].apart {
 			delete(properties, spec.children[i].property)
 			continue
 		}
@@ -99,7 +97,7 @@ func (a *answer) resource(object map[string]any) {
 	}
 	switch noun := a.entry.noun.(type) {
 	case *model.VirtualNetwork:
-		a.virtualNetwork(properties)
+		a.virtualNetwork(properties, noun)
 	case *model.RouteTable:
 		a.routeTable(properties, noun)
 	case *model.NetworkSecurityGroup:

@@ -18,8 +18,8 @@ func (a *answer) networkInterface(properties map[string]any, nic *networkInterfa
 	dns := objectIn(properties, "dnsSettings")
 	fill(dns, "dnsServers", []any{})
 	dns["appliedDnsServers"] = dns["dnsServers"]
-	for _, element := range listIn(properties, "ipConfigurations") {
-		a.ipConfiguration(element.(map[string]any), nic)
+	for i, element := range listIn(properties, "ipConfigurations") {
+		a.ipConfiguration(element.(map[string]any), nic, i)
 	}
 	if vm := a.cloud.links().machine[nic.ID.Key()]; vm != nil {
 		properties["virtualMachine"] = map[string]any{"id": string(vm.ID)}
@@ -27,11 +27,21 @@ func (a *answer) networkInterface(properties map[string]any, nic *networkInterfa
 	}
 }
 
-func (a *answer) ipConfiguration(configuration map[string]any, nic *networkInterface) {
-	configuration["id"], configuration["etag"] = string(nic.configuration), a.etag
+// ipConfiguration answers the one at a place. A block of addresses is answered with its length.
+func (a *answer) ipConfiguration(configuration map[string]any, nic *networkInterface, at int) {
+	one := &nic.configurations[at]
+	configuration["id"], configuration["etag"] = string(one.id), a.etag
 	configuration["type"] = TypeNetworkInterface + "/ipConfigurations"
 	inner := objectIn(configuration, "properties")
-	inner["privateIPAddress"], inner["provisioningState"], inner["primary"] = nic.IPv4.String(), a.state, true
+	inner["provisioningState"], inner["primary"], inner["subnet"] = a.state, at == nic.first, map[string]any{"id": string(one.subnet)}
+	switch {
+	case at == nic.first:
+		inner["privateIPAddress"] = nic.IPv4.String()
+	case one.bits == 32:
+		inner["privateIPAddress"] = one.block.Addr().String()
+	default:
+		inner["privateIPAddress"] = one.block.String()
+	}
 	fill(inner, "privateIPAllocationMethod", "Dynamic")
 	fill(inner, "privateIPAddressVersion", "IPv4")
 }

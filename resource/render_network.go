@@ -8,8 +8,12 @@ import (
 	"postern/model"
 )
 
-func (a *answer) virtualNetwork(properties map[string]any) {
+func (a *answer) virtualNetwork(properties map[string]any, vnet *model.VirtualNetwork) {
 	fill(properties, "enableDdosProtection", false)
+	answerCommunities(objectAt(properties, "bgpCommunities"), vnet.Location)
+	if gateway := a.cloud.links().natGateway[vnet.ID.Key()]; gateway != "" {
+		properties["defaultPublicNatGateway"] = map[string]any{"id": gateway}
+	}
 	fill(objectIn(properties, "dhcpOptions"), "dnsServers", []any{})
 }
 
@@ -82,6 +86,9 @@ func (a *answer) peering(properties map[string]any, vnet *model.VirtualNetwork, 
 		for to, from := range map[string]string{"remoteBgpCommunities": "bgpCommunities", "remoteVirtualNetworkEncryption": "encryption"} {
 			if value := objectAt(objectAt(body, "properties"), from); value != nil {
 				properties[to] = cloned(value)
+				if from == "bgpCommunities" {
+					answerCommunities(objectAt(properties, to), remote.Location)
+				}
 			}
 		}
 	}

@@ -61,8 +61,8 @@ func decodeRouteTable(r *Record) (any, error) {
 				"A route table holds at most %d routes with a service tag.", maxTagRoutes)
 		}
 		if other, ok := seen[key]; ok {
-			return nil, refuse("RouteConflict", at+".addressPrefix", "Routes '%s' and '%s' of route table '%s' have the same "+
-				"address prefix %s.", other, route.Name, table.ID.Name(), key)
+			return nil, refuse("RouteConflict", at+".addressPrefix", "Route: %s conflicts with Route: %s. Routes cannot have the "+
+				"same AddressPrefix.", route.Name, other)
 		}
 		seen[key] = route.Name
 		table.Routes = append(table.Routes, route)

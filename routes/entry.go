@@ -35,8 +35,8 @@ const (
 
 // reserved are the private prefixes that lead nowhere unless a VNet has them (ROUTE-4).
 var reserved = []netip.Prefix{
-	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"),
-	netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("100.64.0.0/10"),
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"),
+	netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
 }
 
 var everything = netip.MustParsePrefix("0.0.0.0/0")

@@ -161,9 +161,9 @@ func TestRoutes(t *testing.T) {
 		want := `Active Default [10.13.0.0/16] VnetLocal []
 Active Default [0.0.0.0/0] Internet []
 Active Default [10.0.0.0/8] None []
+Active Default [100.64.0.0/10] None []
 Active Default [172.16.0.0/12] None []
-Active Default [192.168.0.0/16] None []
-Active Default [100.64.0.0/10] None []`
+Active Default [192.168.0.0/16] None []`
 		var got []string
 		for line := range strings.Lines(lines(New(in))) {
 			got = append(got, strings.Join(strings.Fields(line), " "))

@@ -48,6 +48,7 @@ type Service struct {
 // Type is one resource type of a service, and how it is read and answered.
 type Type struct {
 	Name     string // "Microsoft.Storage/storageAccounts"
+	Noun     string // for messages: "storage account"
 	Children []Child
 
 	// Model and Update are the models of Azure's SDK that a PUT's and a PATCH's body follow, by their names in

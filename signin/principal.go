@@ -29,7 +29,10 @@ type Principal struct {
 }
 
 // ClientID is the application id that the principal signs in with. It follows from the object id.
-func (p *Principal) ClientID() string { return token.Identity{PrincipalID: p.ObjectID}.ClientID() }
+func (p *Principal) ClientID() string { return ClientID(p.ObjectID) }
+
+// ClientID is the application id of the principal that has an object id.
+func ClientID(objectID string) string { return token.Identity{PrincipalID: objectID}.ClientID() }
 
 // newPrincipal makes a principal with a secret of 256 random bits. That cannot be guessed, so that one round of a fast hash
 // protects it as well as a slow one would; the salt keeps equal secrets apart.

@@ -99,6 +99,18 @@ func (s *Service) Rotate(ctx context.Context, after time.Duration) error {
 	return errors.Join(s.keys.Rotate(ctx, s.now(), after), s.managedKeys.Rotate(ctx, s.now(), after))
 }
 
+// KeyID is the id of the key that signs tokens of this service.
+func (s *Service) KeyID() string { return s.keys.Keys().KeyID() }
+
+// PublishedKeys are the ids of the keys that its tokens are verified with.
+func (s *Service) PublishedKeys() []string {
+	var ids []string
+	for _, key := range s.keys.Keys().Public().Keys {
+		ids = append(ids, key.KeyID)
+	}
+	return ids
+}
+
 // Tenant is the tenant's GUID.
 func (s *Service) Tenant() string { return s.tenant }
 

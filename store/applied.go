@@ -13,6 +13,9 @@ type Applied struct {
 	Error    string `json:"error,omitempty"` // why it failed; then the former plan is in force
 }
 
+// reaches tells whether the plan of a revision, or a later one, is in force.
+func (a Applied) reaches(revision int64) bool { return a.Revision >= revision && a.Error == "" }
+
 // ReportApplied notes that a node has applied the plan of a revision, or, with a cause, that it could not.
 func (s *Store) ReportApplied(ctx context.Context, node string, revision int64, cause error) error {
 	report := Applied{Revision: revision}

@@ -32,7 +32,7 @@ func TestOperations(t *testing.T) {
 	if err := server.EndOperation(ctx, ended); err != nil {
 		t.Fatal(err)
 	}
-	if list, err := server.Operations(ctx); err != nil || list[0].Revision != first || *list[0].Error != *ended.Error || !list[0].Ended.Equal(ended.Ended) {
+	if list, err := server.Operations(ctx); err != nil || list[0].Revision != first || list[0].Error.Error() != ended.Error.Error() || !list[0].Ended.Equal(ended.Ended) {
 		t.Errorf("%+v, %v", list, err)
 	}
 	if err := server.RemoveOperations(ctx, []string{"b", "nobody"}); err != nil {

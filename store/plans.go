@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -22,9 +23,11 @@ type compiled struct {
 	Error    string `json:"error,omitempty"`
 }
 
-// writtenPlan is what is known of a stored plan: its bytes' hash at a revision.
+// writtenPlan is what is known of a stored plan at a revision: its bytes' hash and, when it is of this process's making, the
+// plan itself, which takes less time to compare than to write out.
 type writtenPlan struct {
 	hash     [sha256.Size]byte
+	plan     *plan.Node // nil: not known
 	revision int64
 }
 
@@ -36,7 +39,7 @@ const (
 
 // PutPlans stores the plans of all nodes as compiled from the cloud's revision. It writes those alone that differ from
 // what is stored, removes those of nodes that are gone, and notes the revision in the last transaction: who sees the
-// revision sees every plan of it. One compiler at a time may call it.
+// revision sees every plan of it. One compiler at a time may call it. It keeps the plans: they must not change afterwards.
 func (s *Store) PutPlans(ctx context.Context, plans map[string]plan.Node, revision int64) error {
 	s.plansLock.Lock()
 	defer s.plansLock.Unlock()
@@ -45,7 +48,7 @@ func (s *Store) PutPlans(ctx context.Context, plans map[string]plan.Node, revisi
 		return fmt.Errorf("read the plans' revisions: %w", err)
 	}
 	revisions := make(map[string]int64, len(stored.Kvs))
-	batch := planBatch{store: s, hashes: make(map[string][sha256.Size]byte)}
+	batch := planBatch{store: s, written: make(map[string]writtenPlan)}
 	for _, kv := range stored.Kvs {
 		node := strings.TrimPrefix(string(kv.Key), plansKey)
 		revisions[node] = kv.ModRevision
@@ -57,7 +60,11 @@ func (s *Store) PutPlans(ctx context.Context, plans map[string]plan.Node, revisi
 		}
 	}
 	for _, node := range slices.Sorted(maps.Keys(plans)) {
-		value, err := json.Marshal(plans[node])
+		next := plans[node]
+		if known := s.plans[node]; known.plan != nil && known.revision == revisions[node] && reflect.DeepEqual(*known.plan, next) {
+			continue
+		}
+		value, err := json.Marshal(next)
 		if err != nil {
 			return fmt.Errorf("write the plan of node %s: %w", node, err)
 		}
@@ -67,9 +74,10 @@ func (s *Store) PutPlans(ctx context.Context, plans map[string]plan.Node, revisi
 			return err
 		}
 		if same {
+			s.plans[node] = writtenPlan{hash, &next, revisions[node]}
 			continue
 		}
-		batch.hashes[node] = hash
+		batch.written[node] = writtenPlan{hash: hash, plan: &next}
 		if err := batch.add(ctx, len(value), clientv3.OpPut(plansKey+node, string(value))); err != nil {
 			return err
 		}
@@ -95,7 +103,7 @@ func (s *Store) samePlan(ctx context.Context, node string, revision int64, hash 
 		if err != nil || len(answer.Kvs) == 0 {
 			return false, err
 		}
-		known = writtenPlan{sha256.Sum256(answer.Kvs[0].Value), answer.Kvs[0].ModRevision}
+		known = writtenPlan{hash: sha256.Sum256(answer.Kvs[0].Value), revision: answer.Kvs[0].ModRevision}
 		s.plans[node] = known
 	}
 	return known.hash == hash, nil
@@ -103,10 +111,10 @@ func (s *Store) samePlan(ctx context.Context, node string, revision int64, hash 
 
 // planBatch collects writes and commits them when they grow too many or too large for one transaction.
 type planBatch struct {
-	store  *Store
-	ops    []clientv3.Op
-	bytes  int
-	hashes map[string][sha256.Size]byte // of the plans in ops
+	store   *Store
+	ops     []clientv3.Op
+	bytes   int
+	written map[string]writtenPlan // the plans in ops
 }
 
 func (b *planBatch) add(ctx context.Context, size int, ops ...clientv3.Op) error {
@@ -126,10 +134,11 @@ func (b *planBatch) commit(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("write plans to the store: %w", err)
 	}
-	for node, hash := range b.hashes {
-		b.store.plans[node] = writtenPlan{hash, answer.Header.Revision}
+	for node, written := range b.written {
+		written.revision = answer.Header.Revision
+		b.store.plans[node] = written
 	}
-	clear(b.hashes)
+	clear(b.written)
 	b.ops, b.bytes = nil, 0
 	return nil
 }

@@ -13,6 +13,8 @@
 //	status/applied/NODE      which revision of its plan a node has applied
 //	operations/ID            an Operation, while somebody may ask for its end
 //	secrets/NAME             a secret
+//	deployments/KEY          what is answered about a deployment of a template; deployment-inputs/KEY what running it
+//	                         takes; deployment-operations/KEY/ID what was done
 //	documents/KIND/NAME      what no plan depends on: roles and their assignments
 //
 // A revision is always etcd's own. The revision of a cloud is that of the last write of head: transactions that
@@ -86,7 +88,7 @@ func Connect(endpoints ...string) (*Store, error) {
 		return nil, fmt.Errorf("connect to the store at %s: %w", strings.Join(endpoints, ", "), err)
 	}
 	s := &Store{client: client, plans: make(map[string]writtenPlan)}
-	s.progress.changed = make(chan struct{})
+	s.progress.changed, s.progress.waiting = make(chan struct{}), make(map[*waiter]bool)
 	return s, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,72 +22,110 @@ type progress struct {
 	compiled compiled
 	plans    map[string]int64 // revision of each node's plan, at the last whole read
 	reports  map[string]Applied
-	lagging  map[string]Lag
-	changed  chan struct{} // closed at the next change
+	changed  chan struct{} // closed at the next whole read
+	waiting  map[*waiter]bool
+}
+
+// Targets are the plans that nodes must have applied, by the nodes' names: the revision of each, or of a later one.
+type Targets map[string]int64
+
+// waiter waits for targets. progress.lock guards it.
+type waiter struct {
+	pending Targets       // those that are not reached
+	news    chan struct{} // has one element when there are none left, or a node has failed
 }
 
 // WaitApplied returns when the cloud's revision, or a later one, has been compiled and every node concerned has applied
-// its newest plan: a node whose plan was last written before the revision, and so was not changed by it, may lag. A
-// *CompileError, or a *LagError with a nil Cause, tells at once that this will not happen; a *LagError with a Cause that
-// the context ended before, and which nodes lag.
+// what came of it. The errors are those of Concerned and WaitFor.
 func (s *Store) WaitApplied(ctx context.Context, revision int64) error {
+	targets, err := s.Concerned(ctx, revision, revision)
+	if err != nil {
+		return err
+	}
+	return s.WaitFor(ctx, revision, targets)
+}
+
+// Concerned waits until the cloud's revision, or a later one, has been compiled, and answers the nodes that have not
+// applied their plans. Plans that were written up to the revision since do not count: later changes of the cloud are not
+// in them, and a node that lags behind one is not concerned. A *CompileError tells that the revision cannot be compiled, a
+// *LagError that the context ended before.
+func (s *Store) Concerned(ctx context.Context, revision, since int64) (Targets, error) {
 	p := &s.progress
 	p.start.Do(func() {
 		go s.follow(s.client.Ctx(), statusKey, true, s.readProgress, s.changeProgress)
 	})
 	for {
-		done, changed, err := p.judge(revision)
-		if done {
-			return err
+		p.lock.Lock()
+		switch {
+		case p.at != 0 && p.compiled.Revision >= revision:
+			targets := make(Targets)
+			for node, plan := range p.plans {
+				if plan > since && !p.reports[node].reaches(plan) {
+					targets[node] = plan
+				}
+			}
+			p.lock.Unlock()
+			return targets, nil
+		case p.at != 0 && p.compiled.Failed >= revision:
+			err := &CompileError{p.compiled.Failed, p.compiled.Error}
+			p.lock.Unlock()
+			return nil, err
 		}
+		changed := p.changed
+		p.lock.Unlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return &LagError{Revision: revision, Lagging: p.lags(revision), Cause: ctx.Err()}
+			return nil, &LagError{Revision: revision, Cause: ctx.Err()}
 		}
 	}
 }
 
-// judge tells whether it is clear how the waiting for a revision ends, and how; if not, what to wait for.
-func (p *progress) judge(revision int64) (done bool, changed <-chan struct{}, err error) {
+// WaitFor returns when targets are reached, or their nodes are gone. A *LagError with a nil Cause tells at once that a node
+// could not apply its plan; one with a Cause that the context ended before. The revision is what the error names.
+func (s *Store) WaitFor(ctx context.Context, revision int64, targets Targets) error {
+	p := &s.progress
+	w := &waiter{pending: maps.Clone(targets), news: make(chan struct{}, 1)}
 	p.lock.Lock()
-	defer p.lock.Unlock()
-	switch {
-	case p.at == 0:
-		return false, p.changed, nil
-	case p.compiled.Revision < revision && p.compiled.Failed >= revision:
-		return true, nil, &CompileError{p.compiled.Failed, p.compiled.Error}
-	case p.compiled.Revision < revision:
-		return false, p.changed, nil
-	}
-	concerned := p.concerned(revision)
-	if len(concerned) == 0 {
-		return true, nil, nil
-	}
-	if concerned[0].failed() {
-		return true, nil, &LagError{Revision: revision, Lagging: concerned}
-	}
-	return false, p.changed, nil
-}
-
-// lags lists who lags behind a compiled revision; nobody if it is not compiled.
-func (p *progress) lags(revision int64) []Lag {
-	p.lock.Lock()
-	defer p.lock.Unlock()
-	if p.compiled.Revision < revision {
-		return nil
-	}
-	return p.concerned(revision)
-}
-
-// concerned lists the nodes that have not applied a plan written since a revision: first those that cannot, since they are
-// why, then by name.
-func (p *progress) concerned(revision int64) []Lag {
-	var list []Lag
-	for _, lag := range p.lagging {
-		if lag.Plan > revision {
-			list = append(list, lag)
+	p.waiting[w] = true
+	p.lock.Unlock()
+	defer func() {
+		p.lock.Lock()
+		delete(p.waiting, w)
+		p.lock.Unlock()
+	}()
+	for {
+		p.lock.Lock()
+		p.settle(w)
+		lags := p.lags(w)
+		p.lock.Unlock()
+		switch {
+		case len(lags) == 0:
+			return nil
+		case lags[0].failed():
+			return &LagError{Revision: revision, Lagging: lags}
 		}
+		select {
+		case <-w.news:
+		case <-ctx.Done():
+			return &LagError{Revision: revision, Lagging: lags, Cause: ctx.Err()}
+		}
+	}
+}
+
+// settle takes from a waiter the targets that are reached; lock is held.
+func (p *progress) settle(w *waiter) {
+	maps.DeleteFunc(w.pending, func(node string, target int64) bool {
+		_, there := p.plans[node]
+		return !there || p.reports[node].reaches(target)
+	})
+}
+
+// lags lists what a waiter waits for: first nodes that cannot, since they are why, then by name; lock is held.
+func (p *progress) lags(w *waiter) []Lag {
+	list := make([]Lag, 0, len(w.pending))
+	for node, target := range w.pending {
+		list = append(list, Lag{node, target, p.reports[node]})
 	}
 	slices.SortFunc(list, func(a, b Lag) int {
 		if a.failed() != b.failed() {
@@ -97,6 +136,14 @@ func (p *progress) concerned(revision int64) []Lag {
 	return list
 }
 
+// tell wakes a waiter.
+func (w *waiter) tell() {
+	select {
+	case w.news <- struct{}{}:
+	default:
+	}
+}
+
 func (s *Store) readProgress(ctx context.Context) (int64, error) {
 	now, err := s.readStatus(ctx)
 	if err != nil {
@@ -105,14 +152,13 @@ func (s *Store) readProgress(ctx context.Context) (int64, error) {
 	p := &s.progress
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	p.at, p.compiled, p.plans, p.reports, p.lagging = now.at, now.compiled, now.plans, now.reports, now.lagging()
-	p.wake()
-	return p.at, nil
-}
-
-func (p *progress) wake() {
+	p.at, p.compiled, p.plans, p.reports = now.at, now.compiled, now.plans, now.reports
 	close(p.changed)
 	p.changed = make(chan struct{})
+	for w := range p.waiting {
+		w.tell()
+	}
+	return p.at, nil
 }
 
 // changeProgress notes reports one by one. When the compiler has gone on, the plans' revisions are read anew, which
@@ -144,33 +190,24 @@ func (s *Store) changeProgress(events []*clientv3.Event) error {
 	return nil
 }
 
+// report notes what a node said. A waiter hears of it when it was the last that it waited for, or has failed: so a thousand
+// nodes' reports wake it once.
 func (p *progress) report(node string, report Applied) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	p.reports[node] = report
-	revision, ok := p.plans[node]
-	switch {
-	case !ok:
-		return
-	case report.Revision >= revision && report.Error == "":
-		delete(p.lagging, node)
-	default:
-		p.lagging[node] = Lag{node, revision, report}
-	}
-	if lag, still := p.lagging[node]; !still && !p.anyAt(revision) || still && lag.failed() {
-		p.wake()
-	}
-}
-
-// anyAt tells whether a node lags behind a plan of a revision or a later one. While one does, nobody's waiting ends by the
-// report of another: so a thousand nodes' reports wake those who wait once and not a thousand times.
-func (p *progress) anyAt(revision int64) bool {
-	for _, lag := range p.lagging {
-		if lag.Plan >= revision {
-			return true
+	for w := range p.waiting {
+		target, ok := w.pending[node]
+		switch {
+		case !ok:
+		case report.reaches(target):
+			if delete(w.pending, node); len(w.pending) == 0 {
+				w.tell()
+			}
+		case report.Error != "":
+			w.tell()
 		}
 	}
-	return false
 }
 
 // status is one whole read of what the compiler and the nodes have done.
@@ -205,14 +242,4 @@ func (s *Store) readStatus(ctx context.Context) (status, error) {
 		now.reports[strings.TrimPrefix(string(kv.Key), appliedKey)] = report
 	}
 	return now, nil
-}
-
-func (s *status) lagging() map[string]Lag {
-	lagging := make(map[string]Lag)
-	for node, revision := range s.plans {
-		if report := s.reports[node]; report.Revision < revision || report.Error != "" {
-			lagging[node] = Lag{node, revision, report}
-		}
-	}
-	return lagging
 }

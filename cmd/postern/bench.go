@@ -10,7 +10,7 @@ import (
 )
 
 func newBench(a *app) *cobra.Command {
-	return newGroup("bench", "Measure beside the rivals, in one run", newBenchPath(a), newBenchAPI(a))
+	return newGroup("bench", "Measure beside the rivals, in one run", newBenchPath(a), newBenchAPI(a), newBenchControl(a))
 }
 
 func newBenchPath(a *app) *cobra.Command {

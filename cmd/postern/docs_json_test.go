@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"postern/activity"
+	"postern/api/client"
 	"postern/bench"
 	"postern/demo"
 	"postern/explain"
@@ -30,6 +32,9 @@ func TestDocumentedJSON(t *testing.T) {
 		{"json.md", "tags lookup", lookup{}},
 		{"json.md", "tags list", []listedTag{}},
 		{"json.md", "bench", bench.Report{}},
+		{"json.md", "principal list", []client.Principal{}},
+		{"json.md", "keys rotate", client.Keys{}},
+		{"json.md", "activity", []activity.Event{}},
 		{"json.md", "version", build{}},
 		{"access-log.md", "", gateway.Entry{}},
 	} {

@@ -32,6 +32,7 @@ var commands = []func(*app) *cobra.Command{
 	newDemo, newUp, newEnv, newExec,
 	newApply, newGet, newDelete,
 	newRoutes, newExplain, newLogs, newTags, newBench,
+	newPrincipal, newKeys, newActivity,
 	newVersion,
 }
 

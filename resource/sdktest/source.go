@@ -127,10 +127,14 @@ func (s *Source) marshal(function *ast.FuncDecl) {
 			return true
 		}
 		call, ok := node.(*ast.CallExpr)
-		if !ok || len(call.Args) != 3 {
+		if !ok || len(call.Args) < 3 {
 			return true
 		}
-		populate, ok := call.Fun.(*ast.Ident)
+		function := call.Fun
+		if generic, ok := function.(*ast.IndexExpr); ok {
+			function = generic.X
+		}
+		populate, ok := function.(*ast.Ident)
 		literal, isLiteral := call.Args[1].(*ast.BasicLit)
 		selector, isField := call.Args[2].(*ast.SelectorExpr)
 		if !ok || !isLiteral || !isField || !strings.HasPrefix(populate.Name, "populate") {

@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"go/token"
 	"strconv"
+	"time"
 )
 
 // value is what a Go expression of the examples is in JSON: maps, lists, strings, bools and json.Number. typ is the type
@@ -52,10 +53,33 @@ func (s *Source) called(call *ast.CallExpr, typ ast.Expr) (any, error) {
 		})
 		return text, nil
 	}
+	if maker, ok := call.Fun.(*ast.SelectorExpr); ok && maker.Sel.Name == "Date" && len(call.Args) == 8 {
+		return s.date(call.Args)
+	}
 	if len(call.Args) != 1 {
 		return nil, fmt.Errorf("no rule for a call with %d arguments", len(call.Args))
 	}
 	return s.value(call.Args[0], typ)
+}
+
+// date reads the arguments of time.Date, of which the month is a constant and the zone is UTC.
+func (s *Source) date(arguments []ast.Expr) (any, error) {
+	var numbers [8]int
+	for i, argument := range arguments[:7] {
+		if month, ok := argument.(*ast.SelectorExpr); ok {
+			for numbers[i] = 1; numbers[i] <= 12 && time.Month(numbers[i]).String() != month.Sel.Name; numbers[i]++ {
+			}
+			continue
+		}
+		value, err := s.value(argument, nil)
+		if err != nil {
+			return nil, err
+		}
+		if numbers[i], err = strconv.Atoi(fmt.Sprint(value)); err != nil {
+			return nil, err
+		}
+	}
+	return time.Date(numbers[0], time.Month(numbers[1]), numbers[2], numbers[3], numbers[4], numbers[5], numbers[6], time.UTC).Format(time.RFC3339Nano), nil
 }
 
 func (s *Source) composite(composite *ast.CompositeLit, typ ast.Expr) (any, error) {

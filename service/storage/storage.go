@@ -40,6 +40,7 @@ var Service = &service.Service{
 	},
 	Types: []service.Type{{
 		Name:            TypeAccount,
+		Noun:            "storage account",
 		Model:           "storage.AccountCreateParameters",
 		Update:          "storage.AccountUpdateParameters",
 		Versions:        []string{"2025-08-01", "2025-06-01", "2024-01-01", "2023-05-01", "2023-01-01", "2022-09-01"},

@@ -1,0 +1,93 @@
+package arm_test
+
+import (
+	"strings"
+
+	"postern/resource/sdktest"
+)
+
+// slip is a member of a documented answer that does not follow from the example's own call, or that Azure does not
+// answer so.
+type slip struct {
+	member string // its path, or refusal and a code
+	reason string
+	used   bool // by this run
+}
+
+// The reasons that several examples share.
+const (
+	halfPeering   = "Azure answers RemoteNotInSync while a peering is Initiated"
+	noTimeout     = "the request has no timeout, and 4 minutes are Azure's default"
+	stageRegion   = "these are regions of Azure's own tests, and not those of the example's VNet"
+	notAskedFor   = "the request does not ask for it, and it is no default"
+	otherSubnet   = "Azure refuses this too: the ipConfigurations of one NIC are in one subnet"
+	sharedAddress = "Azure refuses this too: two gateways of the list have one public IP address"
+	sharedGateway = "two VNets of the list have one NAT gateway, which has but one sourceVirtualNetwork"
+	oneWatcher    = "Azure refuses this too: a region has one network watcher"
+	capitals      = "Azure answers FULL"
+	twoNames      = "the list has two resources of one name, whose ids differ"
+)
+
+// slips are by the examples' names. One that no longer shows fails the test.
+var slips = map[string][]slip{
+	"InterfacesClient_BeginListEffectiveNetworkSecurityGroups": {{member: "value[0].association.subnet", reason: "a group has the NIC's association or the subnet's"},
+		{member: "value[0].effectiveSecurityRules", reason: "the example leaves out five of the six default rules"}},
+	"WatchersClient_BeginGetNextHop":                                                                             {{member: "nextHopIpAddress", reason: "a next hop of the type VnetLocal has no address"}},
+	"WatchersClient_BeginVerifyIPFlow":                                                                           {{member: "ruleName", reason: "Azure answers the kind of a rule before its name"}},
+	"WatchersClient_NewListPager":                                                                                {{member: refusal + "NetworkWatcherCountLimitReached", reason: oneWatcher}},
+	"AccountsClient_ListKeys":                                                                                    {{member: "keys[0].permissions", reason: capitals}, {member: "keys[1].permissions", reason: capitals}},
+	"InterfacesClient_NewListPager":                                                                              {{member: refusal + "IpConfigurationsOnSameNicCannotUseDifferentSubnets", reason: otherSubnet}},
+	"NatGatewaysClient_BeginCreateOrUpdate_createNatGateway":                                                     {{member: "properties.idleTimeoutInMinutes", reason: noTimeout}},
+	"NatGatewaysClient_BeginCreateOrUpdate_createNatGatewayWithNat64":                                            {{member: "properties.idleTimeoutInMinutes", reason: noTimeout}},
+	"NatGatewaysClient_BeginCreateOrUpdate_createNatGatewayWithServiceGateway":                                   {{member: "properties.idleTimeoutInMinutes", reason: noTimeout}},
+	"NatGatewaysClient_BeginCreateOrUpdate_createNatGatewayWithStandardV2Sku":                                    {{member: "properties.idleTimeoutInMinutes", reason: noTimeout}, {member: "properties.sourceVirtualNetwork", reason: notAskedFor}},
+	"NatGatewaysClient_NewListAllPager":                                                                          {{member: refusal + "PublicIPAddressInUse", reason: sharedAddress}},
+	"NatGatewaysClient_NewListPager":                                                                             {{member: refusal + "PublicIPAddressInUse", reason: sharedAddress}},
+	"PublicIPAddressesClient_BeginCreateOrUpdate_createPublicIPAddressAllocationMethod":                          {{member: "zones", reason: notAskedFor}},
+	"PublicIPAddressesClient_BeginCreateOrUpdate_createPublicIPAddressDefaultsWithStandardV2Sku":                 {{member: "sku.name", reason: notAskedFor}},
+	"PublicIPAddressesClient_Get_getPublicIPAddressWithStandardV2Sku":                                            {{member: "properties.upgradedToV2", reason: "the address was upgraded, which is no write of its body"}},
+	"RouteTablesClient_BeginCreateOrUpdate_createRouteTable":                                                     {{member: "properties.disableBgpRoutePropagation", reason: notAskedFor}},
+	"ServiceEndpointPoliciesClient_NewListByResourceGroupPager":                                                  {{member: refusal + "ServiceEndpointPolicyDefinitionResourcesInvalid", reason: "the id lacks a slash"}},
+	"ServiceEndpointPoliciesClient_NewListPager":                                                                 {{member: "value[1].name", reason: "the name is not that of the id"}},
+	"ServiceTagsClient_List":                                                                                     {{member: "nextLink", reason: "the whole list is one page"}},
+	"SubnetsClient_BeginCreateOrUpdate_createSubnetWithADelegation":                                              {{member: "properties.delegations", reason: notAskedFor}},
+	"SubnetsClient_BeginCreateOrUpdate_createSubnetWithServiceEndpoints":                                         {{member: "properties.serviceEndpoints[0].locations", reason: stageRegion}},
+	"SubnetsClient_BeginCreateOrUpdate_createSubnetWithServiceEndpointsWithNetworkIdentifier":                    {{member: "properties.serviceEndpoints[0].locations", reason: stageRegion}},
+	"SubnetsClient_BeginCreateOrUpdate_createSubnetWithSharingScope":                                             {{member: "properties.defaultOutboundAccess", reason: notAskedFor}, {member: "properties.sharingScope", reason: notAskedFor}},
+	"SubnetsClient_NewListPager":                                                                                 {{member: refusal + "NetcfgSubnetRangesOverlap", reason: "Azure refuses this too"}},
+	"UsagesClient_NewListPager_listUsages":                                                                       {{member: "value[19].name.value", reason: "the other example of the same client spells it so"}},
+	"VirtualNetworkPeeringsClient_BeginCreateOrUpdate_createPeering":                                             {{member: "properties.peeringSyncLevel", reason: halfPeering}},
+	"VirtualNetworkPeeringsClient_BeginCreateOrUpdate_syncPeering":                                               {{member: "properties.peeringSyncLevel", reason: halfPeering}},
+	"VirtualNetworkPeeringsClient_Get_getPeering":                                                                {{member: "properties.peeringSyncLevel", reason: halfPeering}},
+	"VirtualNetworkPeeringsClient_NewListPager_listPeerings":                                                     {{member: "value[0].properties.peeringSyncLevel", reason: halfPeering}, {member: "value[1].properties.peeringSyncLevel", reason: halfPeering}, {member: "value[1].name", reason: twoNames}},
+	"VirtualNetworkPeeringsClient_NewListPager_listPeeringsWithRemoteVirtualNetworkEncryption":                   {{member: "value[1].name", reason: twoNames}},
+	"VirtualNetworksClient_BeginCreateOrUpdate_createVirtualNetworkWithServiceEndpoints":                         {{member: "properties.subnets[0].properties.serviceEndpoints[0].locations", reason: stageRegion}},
+	"VirtualNetworksClient_BeginCreateOrUpdate_createVirtualNetworkWithServiceEndpointsAndServiceEndpointPolicy": {{member: "properties.subnets[0].properties.serviceEndpoints[0].locations", reason: stageRegion}},
+	"VirtualNetworksClient_NewListAllPager":                                                                      {{member: "value[0].properties.defaultPublicNatGateway", reason: sharedGateway}},
+	"VirtualNetworksClient_NewListPager":                                                                         {{member: "value[0].properties.defaultPublicNatGateway", reason: sharedGateway}},
+}
+
+// refusal begins the member of a slip that is a code: what the example documents cannot be made.
+const refusal = "code "
+
+// excused parts the differences of an example: those that remain, and those that its slips explain; impossible tells that
+// one of the latter is a refusal.
+func excused(example sdktest.Example, differences []string) (remaining, explained []string, impossible bool) {
+	for _, difference := range differences {
+		kept := true
+		list := slips[strings.TrimPrefix(example.Name, "Example")]
+		for i := range list {
+			code, isCode := strings.CutPrefix(list[i].member, refusal)
+			if isCode && strings.Contains(difference, code+":") || strings.HasPrefix(difference, "`"+list[i].member+"`") || strings.HasPrefix(difference, "`"+list[i].member+"[") {
+				list[i].used, kept = true, false
+				impossible = impossible || isCode
+				explained = append(explained, difference+": "+list[i].reason)
+				break
+			}
+		}
+		if kept {
+			remaining = append(remaining, difference)
+		}
+	}
+	return remaining, explained, impossible
+}

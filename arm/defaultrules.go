@@ -1,0 +1,46 @@
+package arm
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"postern/resource"
+)
+
+// defaultRules answers the rules that every network security group has (NSG-1), all or the one that is named.
+func defaultRules(r *request) (int, any, error) {
+	group := r.at
+	group.types, group.names = group.types[:1], group.names[:1]
+	id, err := group.id()
+	if err != nil {
+		return 0, nil, err
+	}
+	answer, err := r.door.API.Get(r.Context(), id)
+	if err != nil {
+		return 0, nil, r.missing(err)
+	}
+	var body struct {
+		Properties struct {
+			Rules []json.RawMessage `json:"defaultSecurityRules"`
+		} `json:"properties"`
+	}
+	if err := json.Unmarshal(answer, &body); err != nil {
+		return 0, nil, err
+	}
+	if len(r.at.names) == 1 {
+		return r.slice(body.Properties.Rules)
+	}
+	for _, rule := range body.Properties.Rules {
+		var named struct{ Name string }
+		if err := json.Unmarshal(rule, &named); err != nil {
+			return 0, nil, err
+		}
+		if strings.EqualFold(named.Name, r.at.names[1]) {
+			return http.StatusOK, rule, nil
+		}
+	}
+	return 0, nil, &resource.Error{Code: resource.CodeResourceNotFound, Status: http.StatusNotFound, Target: r.at.scope(),
+		Message: fmt.Sprintf("The default security rule '%s' was not found in network security group '%s'.", r.at.names[1], r.at.names[0])}
+}
