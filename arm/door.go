@@ -166,6 +166,9 @@ func (r *request) answer(w http.ResponseWriter) (int, any, error) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		return graph(r)
 	}
+	if err := checkNames(r.segments); err != nil {
+		return 0, nil, err
+	}
 	route, at, err := r.door.find(r.Method, r.segments)
 	if err != nil {
 		return 0, nil, err

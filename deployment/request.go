@@ -16,14 +16,13 @@ import (
 // asked is a request that was read.
 type asked struct {
 	Request
-	mode       string
-	location   string
-	tags       map[string]string
-	template   *template.Template
-	values     map[string]any
-	idsAlone   bool // of a what-if
-	expansion  *template.Expansion
-	validation bool // it is only to be judged
+	mode      string
+	location  string
+	tags      map[string]string
+	template  *template.Template
+	values    map[string]any
+	idsAlone  bool // of a what-if
+	expansion *template.Expansion
 }
 
 // Modes of a deployment.
