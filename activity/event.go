@@ -25,8 +25,8 @@ type Event struct {
 	Operation   string    `json:"operationName"`        // Azure's action: "Microsoft.Network/routeTables/write"
 	Resource    string    `json:"resourceId"`           // id of what it is about
 	Caller      Caller    `json:"caller"`
-	Correlation string    `json:"correlationId"` // the same for all that one request brings about
-	OperationID string    `json:"operationId"`   // of the request: the same for its Started and its end
+	Correlation string    `json:"correlationId"`            // the same for all that one request brings about
+	OperationID string    `json:"operationId"`              // of the request: the same for its Started and its end
 	Async       string    `json:"asyncOperation,omitempty"` // id of the operation that goes on behind the answer
 	Method      string    `json:"method,omitempty"`
 	Address     string    `json:"clientIpAddress,omitempty"` // "" for the cloud's own socket

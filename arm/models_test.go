@@ -16,7 +16,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
 )
 
-// ownMembers are answered though no model of Azure's has them: docs/clients.md says what they are.
+// ownMembers are answered though no model of Azure's has them: docs/azure-clients.md says what they are.
 var ownMembers = []string{"posternServiceTags", "posternFrontAddress"}
 
 // modelOf are the SDK's models of answers, by path: without subscription and group, in lower case, a star for a name.

@@ -252,7 +252,7 @@ func TestSDKCatalogues(t *testing.T) {
 	for _, alias := range aliases.Value {
 		names = append(names, alias.ResourceName)
 	}
-	// SEP-5 a policy takes what is listed.
+	// SEP-5 a policy takes what is listed, and nothing that has not the form of an alias.
 	policies := c.network.NewServiceEndpointPoliciesClient()
 	define := func(resources []*string) armnetwork.ServiceEndpointPolicy {
 		return armnetwork.ServiceEndpointPolicy{Location: to.Ptr("westeurope"), Properties: &armnetwork.ServiceEndpointPolicyPropertiesFormat{

@@ -19,15 +19,15 @@ import (
 // Compiler compiles snapshots. It remembers what depends on the service tags alone, so that a change of resources
 // does not pay for it. It is safe for use from many goroutines.
 type Compiler struct {
-	mu        sync.Mutex // guards what follows
-	catalogue *servicetag.Catalogue
-	regions   map[model.Location]*routes.Region
+	mu      sync.Mutex // guards what follows
+	overlay *overlay   // of the last snapshot
 }
 
 // Compile makes the plan of every node of a snapshot, by the node's name.
 func (c *Compiler) Compile(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) (map[string]plan.Node, error) {
-	in := index(snapshot, catalogue)
-	in.region = func(location model.Location) (*routes.Region, error) { return c.region(location, catalogue) }
+	over := c.overlaid(snapshot, catalogue)
+	in := index(snapshot, over.catalogue)
+	in.region = func(location model.Location) (*routes.Region, error) { return c.region(location, over) }
 	if err := in.addSubnets(); err != nil {
 		return nil, err
 	}
@@ -65,27 +65,25 @@ func (c *Compiler) Compile(snapshot *model.Snapshot, catalogue *servicetag.Catal
 	return plans, nil
 }
 
-func (c *Compiler) region(location model.Location, catalogue *servicetag.Catalogue) (*routes.Region, error) {
+func (c *Compiler) region(location model.Location, over *overlay) (*routes.Region, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.catalogue != catalogue {
-		c.catalogue, c.regions = catalogue, map[model.Location]*routes.Region{}
-	}
-	if region, ok := c.regions[location]; ok {
+	if region, ok := over.regions[location]; ok {
 		return region, nil
 	}
-	region, err := routes.NewRegion(catalogue, location)
+	region, err := routes.NewRegionOf(over.services, over.catalogue, location)
 	if err != nil {
 		return nil, fmt.Errorf("service table of region %s: %w", location, err)
 	}
-	c.regions[location] = region
+	over.regions[location] = region
 	return region, nil
 }
 
 // Effective works out the routes of the subnet that a NIC is in: for people and for explain (ROUTE-12, -17, -18).
 func (c *Compiler) Effective(snapshot *model.Snapshot, catalogue *servicetag.Catalogue, nic *model.NetworkInterface) (*routes.Table, error) {
-	in := index(snapshot, catalogue)
-	in.region = func(location model.Location) (*routes.Region, error) { return c.region(location, catalogue) }
+	over := c.overlaid(snapshot, catalogue)
+	in := index(snapshot, over.catalogue)
+	in.region = func(location model.Location) (*routes.Region, error) { return c.region(location, over) }
 	subnet := in.subnet(nic.Subnet)
 	if subnet == nil {
 		return nil, fmt.Errorf("routes of NIC %s: its subnet %s is not there", nic.ID, nic.Subnet)

@@ -26,7 +26,7 @@ type EffectiveRule struct {
 // EffectiveGroups works out the security groups of a NIC, the NIC's own first, by the lists that its plan has (NSG-1, NSG-4).
 // Rules stand in the order of their judging, inbound ones first.
 func (c *Compiler) EffectiveGroups(snapshot *model.Snapshot, catalogue *servicetag.Catalogue, nic *model.NetworkInterface) ([]EffectiveGroup, error) {
-	in := index(snapshot, catalogue)
+	in := index(snapshot, c.overlaid(snapshot, catalogue).catalogue)
 	subnet := in.subnet(nic.Subnet)
 	if subnet == nil {
 		return nil, fmt.Errorf("security groups of NIC %s: its subnet %s is not there", nic.ID, nic.Subnet)

@@ -3,7 +3,6 @@ package explain
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"postern/firewall"
 	"postern/gateway"
@@ -12,9 +11,6 @@ import (
 	"postern/wire"
 )
 
-// servicePorts are those that a storage gateway listens on, by TCP alone.
-var servicePorts = []uint16{80, 443}
-
 // call judges a connection at a service's gateway, as the gateway judges its requests: by the two addresses and the account
 // that the client's Host header or server name means.
 func (w *walk) call(node plan.Node, local, peer netip.AddrPort) error {
@@ -22,12 +18,12 @@ func (w *walk) call(node plan.Node, local, peer netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
-	if w.protocol != model.ProtocolTCP || !slices.Contains(servicePorts, local.Port()) {
-		w.deny(node.Node, StepListener, ReasonNoListener, "", fmt.Sprintf("the gateway serves TCP ports 80 and 443, not %s port %d",
-			w.out.To.Protocol, local.Port()), "use port 443 or 80")
+	caller := gateway.Identify(snapshot, local, peer)
+	if w.protocol != model.ProtocolTCP || snapshot.Way(caller, local.Port()) == "" {
+		w.deny(node.Node, StepListener, ReasonNoListener, "", fmt.Sprintf("nobody is served on %s port %d there",
+			w.out.To.Protocol, local.Port()), "use a port of the service; 443 is that of most")
 		return nil
 	}
-	caller := gateway.Identify(snapshot, local, peer)
 	w.step(node.Node, StepIdentity, identityRule(caller.Kind), "%s", w.whose(caller, peer))
 
 	target := w.targetOf(snapshot)

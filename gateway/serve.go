@@ -49,7 +49,7 @@ func (g *Gateway) nextPause(pause *time.Duration) time.Duration {
 func (g *Gateway) accept(conn net.Conn, port uint16) {
 	c := g.connections.accept(conn, g.config.StallTimeout)
 	snapshot := g.snapshot.Load()
-	way := snapshot.way(Identify(snapshot, c.local, c.peer), port)
+	way := snapshot.Way(Identify(snapshot, c.local, c.peer), port)
 	c.protocol = string(way)
 	switch way {
 	case model.WayHTTP:
@@ -65,9 +65,9 @@ func (g *Gateway) accept(conn net.Conn, port uint16) {
 	}
 }
 
-// way is how a connection of a caller to a port is read; "" where nobody answers there. Without a plan, and where nobody
+// Way is how a connection of a caller to a port is read; "" where nobody answers there. Without a plan, and where nobody
 // knows the caller, the ports of HTTP are read all the same: to say no in words.
-func (s *Snapshot) way(caller Caller, port uint16) model.Way {
+func (s *Snapshot) Way(caller Caller, port uint16) model.Way {
 	if target, ok := s.At(caller.Dialled); ok {
 		for _, one := range target.Instance.Ports {
 			if one.Number == port {

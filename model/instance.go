@@ -25,8 +25,8 @@ type ServiceInstance struct {
 	// Aliases are what policies with the service Global can list it by: "/services/Azure/DataFactory" (SEP-5).
 	Aliases []string
 
-	// Prefixes are what the service tag of an endpoint of the operator's own has: nil for Azure's services, whose tags are
-	// in the tag file.
+	// Prefixes are this instance's share of the service tag of an endpoint of the operator's own: nil where the tag is in
+	// the tag file.
 	Prefixes []netip.Prefix
 }
 

@@ -75,7 +75,7 @@ type Snapshot struct {
 func (s *Snapshot) Services() []Service {
 	list := slices.Clone(Services)
 	for i := range s.Instances {
-		if one := s.Instances[i].Endpoint; s.Instances[i].Prefixes != nil && !slices.Contains(list, one) {
+		if one := s.Instances[i].Endpoint; one.IsOwn() && !slices.Contains(list, one) {
 			list = append(list, one)
 		}
 	}

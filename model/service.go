@@ -1,10 +1,12 @@
 package model
 
+import "strings"
+
 // Service is a platform service that subnets can reach by an endpoint.
 type Service struct {
 	Endpoint string   // the name a subnet enables: "Microsoft.Storage"
 	Tag      string   // the service tag whose prefixes it has: "Storage"
-	Identity Identity // in a fabric address; below FirstSubnetIdentity
+	Identity Identity // in a fabric address; below FirstSubnetIdentity, but for those of the operator's own
 	Bit      uint8    // its place in a subnet's set of enabled services; below 64
 	Scope    ServiceScope
 }
@@ -43,6 +45,22 @@ func ServiceByEndpoint(endpoint string) (Service, bool) {
 		}
 	}
 	return Service{}, false
+}
+
+// FirstOwnBit is the first bit that endpoints of the operator's own get, and MaxOwnEndpoints how many there can be.
+const (
+	FirstOwnBit     = 16
+	MaxOwnEndpoints = 64 - FirstOwnBit
+)
+
+// IsOwn tells whether an endpoint is one of the operator's own: its identity and its bit are allotted, and its prefixes
+// stand in its instances.
+func (s Service) IsOwn() bool { return s.Bit >= FirstOwnBit }
+
+// OwnEndpointName tells whether a text can be the name of an endpoint of the operator's own: "Contoso.Redis".
+func OwnEndpointName(name string) bool {
+	return strings.Contains(name, ".") && len(name) <= 80 && !strings.HasPrefix(strings.ToLower(name), "microsoft.") &&
+		strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-.") == ""
 }
 
 // regionPairs are Azure's published pairs, by short name; only one direction stands here.

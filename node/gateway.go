@@ -65,6 +65,7 @@ type service struct {
 	gateway  *gateway.Gateway
 	platform *platform.Service
 	tables   *tableservice.Service
+	ports    *ports
 	reach    func(context.Context, plan.Node) error
 	keys     atomic.Pointer[map[string][2]string] // of accounts, by lower-case name
 }
@@ -97,7 +98,8 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	}
 	minter := certificate.NewMinter(authority, suffixes(), nil)
 	s.gateway, err = gateway.New(gateway.Config{
-		AccessLog: log, BuiltIn: map[string]http.Handler{"storage/table": s.tables}, Tokens: managedIdentities(issuer), Dial: new(net.Dialer).DialContext, GetCertificate: minter.GetCertificate, Logger: options.Log,
+		AccessLog: log, BuiltIn: map[string]http.Handler{"storage/table": s.tables}, Tokens: managedIdentities(issuer),
+		Dial: new(net.Dialer).DialContext, GetCertificate: minter.GetCertificate, Logger: options.Log,
 	})
 	if err != nil {
 		return err
@@ -147,6 +149,7 @@ func (s *service) serve(ctx context.Context, group *errgroup.Group, sockets Sock
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for DNS: %w", err), plain.Close(), secure.Close(), names.Close())
 	}
+	s.ports = &ports{ctx: ctx, group: group, sockets: sockets, serve: s.gateway.Serve, open: map[uint16]net.Listener{}}
 	parted := split(plain)
 	group.Go(func() error { return s.gateway.Serve(parted.services, 80) })
 	group.Go(func() error { return s.gateway.Serve(secure, 443) })
@@ -177,6 +180,9 @@ func (s *service) Apply(ctx context.Context, node plan.Node) error {
 		return err
 	}
 	if err := s.platform.Apply(node); err != nil {
+		return err
+	}
+	if err := s.ports.set(node.Gateway); err != nil {
 		return err
 	}
 	for name := range before {

@@ -42,6 +42,9 @@ func (c *Change) Finish() (*Outcome, error) {
 	if err := judge.removed(keys); err != nil {
 		return nil, err
 	}
+	if err := judge.endpointsStay(); err != nil {
+		return nil, err
+	}
 	// The cloud is made anew: nothing of the judged one's lists may have been worked out before allotting.
 	outcome.After = newCloud(c.before.entries.with(puts, outcome.Deletes), outcome.Counters, c.before.Revision)
 	return outcome, nil

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -60,6 +61,10 @@ func decodeInstance(s *service.Service, typ *service.Type, r *Record) (any, erro
 	if err := typ.Decode(body, &out.Instance); err != nil {
 		return nil, asError(err)
 	}
+	if s.Endpoint == "" {
+		out.Endpoint.Identity, out.Endpoint.Bit = r.Allotted.Endpoint.Identity, r.Allotted.Endpoint.Bit
+		out.ownPrefixes()
+	}
 	for _, host := range out.Hosts {
 		if host != strings.ToLower(host) {
 			return nil, refuse(CodeInvalidRequestFormat, "properties", "The name '%s' must be in lower case.", host)
@@ -67,6 +72,18 @@ func decodeInstance(s *service.Service, typ *service.Type, r *Record) (any, erro
 	}
 	out.identify(r.Allotted.Rules)
 	return out, nil
+}
+
+// ownPrefixes gives a service of the operator's own that declares no prefixes that of its address alone.
+func (i *instance) ownPrefixes() {
+	if i.Prefixes == nil && i.Address.IsValid() && i.ownTag() {
+		i.Prefixes = []netip.Prefix{netip.PrefixFrom(i.Address, 32)}
+	}
+}
+
+// ownTag tells whether the tag of an own endpoint is its own too, and not one of the tag file.
+func (i *instance) ownTag() bool {
+	return i.Endpoint.Tag == strings.ReplaceAll(i.Endpoint.Endpoint, ".", "-")
 }
 
 // identify gives the rules that name subnets the identities of those.

@@ -69,12 +69,20 @@ func (j *judge) instance(e *entry, one *instance) error {
 		return err
 	}
 	allotted := &e.record.Allotted
+	if one.service.Endpoint == "" {
+		if err := j.ownEndpoint(e, one); err != nil {
+			return err
+		}
+	}
 	allotted.Rules = identities
 	one.identify(identities)
 	if err := j.frontAddress(one, x); err != nil {
 		return err
 	}
 	allotted.Address = one.Address
+	if one.Endpoint.IsOwn() {
+		one.ownPrefixes()
+	}
 	j.date(e)
 	for i := range allotted.Keys {
 		if one.typ.Keys && allotted.Keys[i] == "" {
@@ -145,7 +153,9 @@ func (j *judge) frontAddress(one *instance, x *instanceIndex) error {
 		return nil
 	}
 	prefixes := one.Prefixes
-	if prefixes == nil && j.options.FrontAddresses != nil {
+	if one.Endpoint.IsOwn() && prefixes == nil && one.ownTag() {
+		prefixes = []netip.Prefix{DefaultServiceAddresses}
+	} else if prefixes == nil && j.options.FrontAddresses != nil {
 		prefixes = j.options.FrontAddresses(one.Endpoint.Tag, one.Location)
 	}
 	for _, prefix := range prefixes {

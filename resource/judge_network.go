@@ -80,6 +80,11 @@ func (j *judge) subnet(vnet *model.VirtualNetwork, subnet *model.Subnet, at stri
 		return refuse("ServiceEndpointPolicyLimitExceeded", at+".serviceEndpointPolicies", "A subnet takes at most %d service endpoint "+
 			"policies; subnet '%s' has %d.", maxSubnetPolicies, subnet.ID.Name(), len(subnet.ServiceEndpointPolicies))
 	}
+	for i, name := range subnet.ServiceEndpoints {
+		if err := j.endpointIsThere(name, "InvalidServiceEndpoint", index(at+".serviceEndpoints", i)+".service"); err != nil {
+			return err
+		}
+	}
 	for i, id := range subnet.ServiceEndpointPolicies {
 		field := index(at+".serviceEndpointPolicies", i)
 		policy := j.after.entries.find(id.Key()).noun.(*model.ServiceEndpointPolicy) // referTo saw to the type, refersWell to the region
@@ -115,7 +120,7 @@ func policyServed(policy *model.ServiceEndpointPolicy, subnet *model.Subnet, fie
 		if definition.Service == "Global" {
 			continue
 		}
-		if wanted, _ := model.ServiceByEndpoint(definition.Service); !enabled(subnet, wanted) {
+		if wanted, _ := endpointNamed(definition.Service); !enabled(subnet, wanted) {
 			return refuse("ServiceEndpointPolicyEndpointMissing", field, "Service endpoint policy '%s' is for %s, which subnet '%s' has no "+
 				"service endpoint for: enable it on the subnet first.", policy.ID.Name(), definition.Service, subnet.ID.Name())
 		}
@@ -130,8 +135,8 @@ func policyServed(policy *model.ServiceEndpointPolicy, subnet *model.Subnet, fie
 // enabled tells whether a subnet has an endpoint for a service, under either name of Storage.
 func enabled(subnet *model.Subnet, wanted model.Service) bool {
 	return slices.ContainsFunc(subnet.ServiceEndpoints, func(name string) bool {
-		have, _ := model.ServiceByEndpoint(name)
-		return have.Identity == wanted.Identity
+		have, ok := model.ServiceByEndpoint(name)
+		return name == wanted.Endpoint || ok && have.Identity == wanted.Identity
 	})
 }
 
@@ -139,6 +144,12 @@ func enabled(subnet *model.Subnet, wanted model.Service) bool {
 func (j *judge) policy(policy *model.ServiceEndpointPolicy) error {
 	if err := j.policyCount(policy); err != nil {
 		return err
+	}
+	for i, definition := range policy.Definitions {
+		field := index("properties.serviceEndpointPolicyDefinitions", i) + ".properties.service"
+		if err := j.endpointIsThere(definition.Service, "ServiceEndpointPolicyDefinitionServiceInvalid", field); err != nil {
+			return err
+		}
 	}
 	for _, e := range j.after.entries.of(TypeVirtualNetwork) {
 		vnet := e.noun.(*model.VirtualNetwork)

@@ -63,7 +63,7 @@ func (j *judge) date(e *entry) {
 // routeTags refuses routes with a service tag that there is not.
 func (j *judge) routeTags(table *model.RouteTable) error {
 	for i, route := range table.Routes {
-		if route.ServiceTag != "" && j.options.KnownTag != nil && !j.options.KnownTag(route.ServiceTag) {
+		if route.ServiceTag != "" && j.options.KnownTag != nil && !j.options.KnownTag(route.ServiceTag) && !j.hasOwnTag(route.ServiceTag) {
 			return refuse("InvalidAddressPrefixFormat", index("properties.routes", i)+".properties.addressPrefix", "Address prefix '%s' of route '%s' is "+
 				"neither a prefix in CIDR form nor a known service tag.", route.ServiceTag, route.Name)
 		}
@@ -86,7 +86,7 @@ func (j *judge) ruleTags(group *model.NetworkSecurityGroup) error {
 		}{{"source", rule.Source}, {"destination", rule.Destination}} {
 			tag := side.peers.Tag
 			own := slices.ContainsFunc(ownTags, func(name string) bool { return strings.EqualFold(name, tag) })
-			if tag != "" && !own && !j.options.KnownTag(tag) {
+			if tag != "" && !own && !j.options.KnownTag(tag) && !j.hasOwnTag(tag) {
 				return refuse("SecurityRuleInvalidAddressPrefix", index("properties.securityRules", i)+".properties."+side.name+"AddressPrefix",
 					"Security rule has invalid Address prefix. Value provided: %s. There is no such service tag.", tag)
 			}

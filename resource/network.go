@@ -201,7 +201,7 @@ func decodeEndpoints(p *subnetProperties, subnet *model.Subnet, at string) error
 			if other == service.Endpoint {
 				return refuse("DuplicateServiceEndpoint", field, "The service endpoint '%s' stands twice.", other)
 			}
-			if one, _ := model.ServiceByEndpoint(other); one.Identity == service.Identity {
+			if one, ok := model.ServiceByEndpoint(other); ok && one.Identity == service.Identity {
 				return refuse("InvalidServiceEndpoint", field, "A subnet may have %s or %s, not both: the second covers the first.",
 					other, service.Endpoint)
 			}
@@ -217,7 +217,8 @@ func endpointNamed(name string) (model.Service, bool) {
 			return service, true
 		}
 	}
-	return model.Service{}, false
+	// Whether it is one of the operator's own is for the judge.
+	return model.Service{Endpoint: name}, model.OwnEndpointName(name)
 }
 
 func decodePeerings(r *Record, vnet *model.VirtualNetwork, list []child[peeringProperties]) error {

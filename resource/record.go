@@ -50,9 +50,18 @@ type Allotted struct {
 	// Secondary are a NIC's: lower-case name of an ipConfiguration that is not the primary one to its address or block.
 	Secondary map[string]netip.Prefix `json:"secondary,omitempty"`
 
+	// Endpoint is an own service's: the identity and the bit of its endpoint, which all services with the same one share.
+	Endpoint OwnEndpoint `json:"endpoint,omitzero"`
+
 	// Rules are an instance's: key of a subnet's id to the identity that the subnet had when the rule was written;
 	// IdentityNone for a rule that was written as networkSourceDeleted (FW-7).
 	Rules map[string]model.Identity `json:"rules,omitempty"`
+}
+
+// OwnEndpoint is what was allotted to an endpoint of the operator's own.
+type OwnEndpoint struct {
+	Identity model.Identity `json:"identity"` // from the same counter as subnets': never used again
+	Bit      uint8          `json:"bit"`      // free again when the last service with the endpoint is deleted
 }
 
 // Counters are the next numbers to allot. They never go back.

@@ -44,8 +44,13 @@ type sharedPrefix struct {
 // NewRegion works out the services of the VNets of one region: which prefixes each has by its scope (SE-9, SE-10), and
 // in which region each address is. It fails when one address belongs to more than plan.MaxServiceCandidates services.
 func NewRegion(catalogue *servicetag.Catalogue, location model.Location) (*Region, error) {
+	return NewRegionOf(model.Services, catalogue, location)
+}
+
+// NewRegionOf is NewRegion for a cloud that has other services too: see model.Snapshot.Services.
+func NewRegionOf(services []model.Service, catalogue *servicetag.Catalogue, location model.Location) (*Region, error) {
 	r := &Region{location: location, catalogue: catalogue, exact: new(bart.Table[uint64])}
-	for _, known := range model.Services {
+	for _, known := range services {
 		s := newService(catalogue, location, known)
 		for len(r.services) <= int(known.Bit) {
 			r.services = append(r.services, nil)
@@ -113,12 +118,12 @@ func newService(catalogue *servicetag.Catalogue, location model.Location, known 
 // subnet is written.
 func (r *Region) enabled(endpoints []string) (list []*service, set uint64) {
 	for _, endpoint := range endpoints {
-		known, ok := model.ServiceByEndpoint(endpoint)
-		if !ok || set&(1<<known.Bit) != 0 {
+		at := slices.IndexFunc(r.services, func(s *service) bool { return s != nil && s.Endpoint == endpoint })
+		if at < 0 || set&(1<<at) != 0 {
 			continue
 		}
-		set |= 1 << known.Bit
-		list = append(list, r.services[known.Bit])
+		set |= 1 << at
+		list = append(list, r.services[at])
 	}
 	slices.SortFunc(list, func(a, b *service) int { return int(a.Bit) - int(b.Bit) })
 	return list, set

@@ -7,12 +7,14 @@ import (
 
 	"postern/model"
 	"postern/service"
+	"postern/service/own"
 	"postern/service/storage"
 )
 
 // services stand in the order in which they are asked for a name; it changes nothing else.
 var services = []*service.Service{
 	storage.Service,
+	own.Service,
 }
 
 // Services lists the descriptions. Do not change them.
