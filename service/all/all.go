@@ -8,6 +8,7 @@ import (
 	"postern/model"
 	"postern/service"
 	"postern/service/own"
+	"postern/service/postgresql"
 	"postern/service/storage"
 )
 
@@ -15,6 +16,7 @@ import (
 var services = []*service.Service{
 	storage.Service,
 	own.Service,
+	postgresql.Service,
 }
 
 // Services lists the descriptions. Do not change them.
