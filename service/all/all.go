@@ -7,8 +7,10 @@ import (
 
 	"postern/model"
 	"postern/service"
+	"postern/service/eventhub"
 	"postern/service/own"
 	"postern/service/postgresql"
+	"postern/service/servicebus"
 	"postern/service/storage"
 )
 
@@ -17,6 +19,8 @@ var services = []*service.Service{
 	storage.Service,
 	own.Service,
 	postgresql.Service,
+	servicebus.Service,
+	eventhub.Service,
 }
 
 // Services lists the descriptions. Do not change them.
