@@ -140,7 +140,7 @@ func (s *Service) environment(ctx context.Context, caller signin.Caller, scope S
 	if scope.ResourceGroup == "" {
 		return where, nil
 	}
-	_, answer, err := s.Do(ctx, caller, http.MethodGet, scope.Path(), groupVersion, nil)
+	_, answer, err := s.Do(ctx, Call{Caller: caller, Method: http.MethodGet, Path: scope.Path(), Version: groupVersion})
 	if err != nil {
 		return where, err
 	}
