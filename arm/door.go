@@ -93,9 +93,6 @@ func New(options Options) *Door {
 	}
 	d.signIn.Store(options.SignIn)
 	d.deployments = deployment.New(deployment.Options{Store: options.Store, API: options.API, Tenant: options.Tenant, Do: d.do, Allow: d.allow, Log: options.Log})
-	if options.API != nil {
-		options.API.Ended = d.recordEnd
-	}
 	return d
 }
 
