@@ -7,6 +7,7 @@ import (
 
 	"postern/model"
 	"postern/service"
+	"postern/service/keyvault"
 	"postern/service/own"
 	"postern/service/storage"
 )
@@ -14,6 +15,7 @@ import (
 // services stand in the order in which they are asked for a name; it changes nothing else.
 var services = []*service.Service{
 	storage.Service,
+	keyvault.Service,
 	own.Service,
 }
 
