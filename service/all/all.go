@@ -7,6 +7,11 @@ import (
 
 	"postern/model"
 	"postern/service"
+	"postern/service/appservice"
+	"postern/service/cognitiveservices"
+	"postern/service/containerregistry"
+	"postern/service/cosmosdb"
+	"postern/service/datalakestore"
 	"postern/service/keyvault"
 	"postern/service/own"
 	"postern/service/storage"
@@ -16,6 +21,11 @@ import (
 var services = []*service.Service{
 	storage.Service,
 	keyvault.Service,
+	cosmosdb.Service,
+	containerregistry.Service,
+	cognitiveservices.Service,
+	appservice.Service,
+	datalakestore.Service,
 	own.Service,
 }
 

@@ -1,9 +1,6 @@
 package keyvault
 
 import (
-	"encoding/json"
-	"net/http"
-
 	"postern/firewall"
 	"postern/service"
 )
@@ -35,20 +32,12 @@ type fault struct {
 func refuse(d *service.Denial) service.Response {
 	answer := fault{Code: words[d.Fault][0], Message: words[d.Fault][1]}
 	if d.Fault == service.Forbidden {
-		address := ""
-		if d.Caller.IsValid() {
-			address = d.Caller.Addr().String()
-		}
-		answer = fault{"Forbidden", "Client address is not authorized and caller is not a trusted service.\r\nClient address: " + address +
+		answer = fault{"Forbidden", "Client address is not authorized and caller is not a trusted service.\r\nClient address: " + d.Address() +
 			"\r\nVault: " + d.Instance, &inner{"ForbiddenByFirewall"}}
 		if d.Decision.Reason == firewall.ReasonPublicAccessOff {
 			answer.Message = "Public network access is disabled and request is not from a trusted service nor via an approved private link.\r\nVault: " + d.Instance
 			answer.Inner.Code = "ForbiddenByConnection"
 		}
 	}
-	body, err := json.Marshal(map[string]any{"error": answer})
-	if err != nil {
-		panic("keyvault: an error of strings does not marshal: " + err.Error())
-	}
-	return service.Response{Status: d.Fault.Status(), Body: body, Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}}
+	return service.JSON(d.Fault.Status(), map[string]fault{"error": answer})
 }
