@@ -10,15 +10,16 @@ import (
 // serviceCase is one service at the door. In its texts SUBNET is the id of a subnet that has its endpoint, and BARE of one that
 // has none.
 type serviceCase struct {
-	typ, name string
-	body      string   // Deny for all but SUBNET
-	has       []string // texts in the answer, without spaces
-	patch     string   // a PATCH, which has text in its answer
-	patched   string
-	bad, code string // a body that is refused
-	taken     string // code where another group asks for the name
-	invalid   string // a name that nobody can have
-	suffix    string // version that its clients send
+	typ, name        string
+	body             string   // Deny for all but SUBNET
+	has              []string // texts in the answer, without spaces
+	patch            string   // a PATCH, which has text in its answer
+	patched          string
+	bad, code        string // a body that is refused
+	taken            string // code where another group asks for the name
+	invalid          string // a name that nobody can have
+	suffix           string // version that its clients send
+	child, childBody string // a child that can be written, and then is a part of it
 }
 
 var serviceCases = []serviceCase{{
