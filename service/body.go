@@ -37,6 +37,10 @@ type Source struct {
 	Field         string // of the subnet's id
 	Deleted       bool   // as networkSourceDeleted: the rule lets nobody in (FW-7)
 	IgnoreMissing bool   // ignoreMissingVnetServiceEndpoint (FW-6)
+
+	// Apart: the rule is a resource of its own in the instance, a Child. A write of another does not write it anew, so it
+	// stays with the subnet that it was written for (FW-7).
+	Apart bool
 }
 
 // AddSource adds a subnet that a rule names.

@@ -14,6 +14,7 @@ import (
 	"postern/service/datalakestore"
 	"postern/service/keyvault"
 	"postern/service/own"
+	"postern/service/postgresql"
 	"postern/service/storage"
 )
 
@@ -27,6 +28,7 @@ var services = []*service.Service{
 	appservice.Service,
 	datalakestore.Service,
 	own.Service,
+	postgresql.Service,
 }
 
 // Services lists the descriptions. Do not change them.
