@@ -92,7 +92,7 @@ func decode(b *service.Body, account *service.Instance) error {
 		if err != nil {
 			return err
 		}
-		account.Rules.IPRules = append(account.Rules.IPRules, prefixes...)
+		account.Rules.Filters = append(account.Rules.Filters, model.Filter{Name: "firewallRules " + rule.Name, Allow: true, Prefixes: prefixes})
 	}
 	for i, rule := range p.VirtualNetworkRules {
 		plain := service.VirtualNetworkRule{ID: rule.Properties.SubnetID, State: rule.Properties.State}

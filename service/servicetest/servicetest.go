@@ -28,7 +28,12 @@ func Decode(s *service.Service, name, body string) (*service.Instance, *service.
 		into.Space = s.LabelSpace()
 	}
 	err := s.Types[0].Decode(&service.Body{ID: id, Location: "westeurope", JSON: []byte(body),
-		Subnet: func(id, _ string) (model.ResourceID, error) { return model.ResourceID(id), nil }}, into)
+		Subnet: func(id, field string) (model.ResourceID, error) {
+			if id == "" {
+				return "", service.Refuse(service.CodeInvalidContent, field, "A subnet needs an id.")
+			}
+			return model.ResourceID(id), nil
+		}}, into)
 	if err != nil {
 		return nil, err.(*service.Refusal)
 	}
