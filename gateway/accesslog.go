@@ -51,6 +51,7 @@ const (
 	StatusServerOtherError   = "ServerOtherError"  // 5xx of the backend without an error code
 	StatusNotServed          = "NotServed"         // a port that the instance does not have
 	StatusNetworkError       = "NetworkError"      // the client or the backend broke off
+	StatusNotUnderstood      = "NotUnderstood"     // no request or handshake, or one that took too long; statusCode is 0
 	maxLoggedText            = 2048                // bytes of a text from outside
 	maxWrite                 = 64 << 10            // bytes collected for one write
 	defaultAccessLogCapacity = 8192

@@ -48,6 +48,7 @@ func newLogs(a *app) *cobra.Command {
 	flags.StringVar(&status, "status", "", "entries with one `STATUS`: a number such as 403, or a text such as AuthorizationFailure")
 	flags.StringVar(&since, "since", "", "entries since a `TIME`: 90s, 5m, or 2006-01-02T15:04:05Z")
 	flags.BoolVar(&chosen.filter.DeniedOnly, "denied", false, "denials alone")
+	otel := flags.Bool("otel", false, "one line of JSON an entry by the names of OpenTelemetry, for a collector")
 	follow := flags.BoolP("follow", "f", false, "go on with new entries until interrupted")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if err := chosen.read(status, since, time.Now()); err != nil {
@@ -58,7 +59,7 @@ func newLogs(a *app) *cobra.Command {
 			return err
 		}
 		folder := filepath.Join(dir, logFolder)
-		printer := &logPrinter{w: a.stdout, json: *output == asJSON}
+		printer := &logPrinter{w: a.stdout, json: *output == asJSON, otel: *otel}
 		if *follow {
 			return followLogs(command.Context(), folder, chosen, printer, a.stderr)
 		}
@@ -123,15 +124,20 @@ func ordered(entries []gateway.Entry, chosen selection) []gateway.Entry {
 type logPrinter struct {
 	w      io.Writer
 	json   bool
+	otel   bool
 	headed bool
 }
 
 func (p *logPrinter) print(entries []gateway.Entry) error {
-	if p.json {
+	if p.json || p.otel {
 		encoder := json.NewEncoder(p.w)
 		encoder.SetEscapeHTML(false)
 		for _, entry := range entries {
-			if err := encoder.Encode(entry); err != nil {
+			var line any = entry
+			if p.otel {
+				line = entry.LogRecord()
+			}
+			if err := encoder.Encode(line); err != nil {
 				return err
 			}
 		}
