@@ -14,6 +14,9 @@ import (
 // Space is that of the namespaces' names: both services have their names in one zone.
 const Space = "servicebus"
 
+// Suffix is the zone of their names in Azure's public cloud.
+const Suffix = "servicebus.windows.net"
+
 // The sub-services that have backends of their own: tags postern.backend.amqp and postern.backend.kafka. HTTP has those for
 // all.
 const (
@@ -34,7 +37,7 @@ var limits = service.Limits{IPRules: 128, VirtualNetworkRules: 128, Code: "BadRe
 // Zones are the zones of one of the two services.
 func Zones(name string) func(model.Settings) []model.Zone {
 	return func(settings model.Settings) []model.Zone {
-		return []model.Zone{{Suffix: suffix(&settings), Service: name, Space: Space}}
+		return []model.Zone{{Suffix: service.ZoneName(&settings, "servicebus", Suffix), Service: name, Space: Space}}
 	}
 }
 
@@ -144,7 +147,7 @@ func readRuleSet(b *service.Body, set *ruleSet, at string, into *service.Instanc
 		if _, err := service.OneOf(rule.Action, field+".action", "Allow"); err != nil {
 			return err
 		}
-		prefix, err := service.IPRule(strings.TrimSuffix(rule.IPMask, "/32"), field+".ipMask")
+		prefix, err := service.PublicRange(rule.IPMask, field+".ipMask")
 		if err != nil {
 			return err
 		}
@@ -191,9 +194,4 @@ func renderRuleSet(_ *service.Answer, p map[string]any) {
 	for _, element := range service.ListIn(p, "virtualNetworkRules") {
 		service.Fill(element.(map[string]any), "ignoreMissingVnetServiceEndpoint", false)
 	}
-}
-
-// suffix is the zone of the namespaces' names.
-func suffix(settings *model.Settings) string {
-	return "servicebus." + strings.TrimPrefix(settings.StorageSuffix, "core.")
 }
