@@ -7,8 +7,10 @@ import (
 
 	"postern/model"
 	"postern/service"
+	"postern/service/mysql"
 	"postern/service/own"
 	"postern/service/postgresql"
+	"postern/service/sql"
 	"postern/service/storage"
 )
 
@@ -17,6 +19,10 @@ var services = []*service.Service{
 	storage.Service,
 	own.Service,
 	postgresql.Service,
+	mysql.Service,
+	mysql.MariaDB,
+	sql.Service,
+	sql.Synapse,
 }
 
 // Services lists the descriptions. Do not change them.
