@@ -22,7 +22,15 @@ func GroupNotFound(group string) error {
 // Group reads a resource group. One that was never put, but is there since it has resources or is the default one, has
 // the location of its first resource.
 func (a *API) Group(ctx context.Context, subscription, group string) (json.RawMessage, error) {
-	groups, err := a.Groups(ctx, subscription)
+	cloud, err := a.cache.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return groupOf(cloud, subscription, group)
+}
+
+func groupOf(cloud *resource.Cloud, subscription, group string) (json.RawMessage, error) {
+	groups, err := groupsOf(cloud, subscription)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +55,10 @@ func (a *API) Groups(ctx context.Context, subscription string) ([]Group, error) 
 	if err != nil {
 		return nil, err
 	}
+	return groupsOf(cloud, subscription)
+}
+
+func groupsOf(cloud *resource.Cloud, subscription string) ([]Group, error) {
 	groups := make(map[string]Group)
 	if strings.EqualFold(subscription, resource.DefaultSubscription) {
 		groups[resource.DefaultResourceGroup] = Group{Name: resource.DefaultResourceGroup}
@@ -80,13 +92,14 @@ func (a *API) Groups(ctx context.Context, subscription string) ([]Group, error) 
 		if group.Body != nil {
 			continue
 		}
-		group.Body, err = json.Marshal(map[string]any{
+		body, err := json.Marshal(map[string]any{
 			"id": "/subscriptions/" + subscription + "/resourceGroups/" + group.Name, "name": group.Name, "type": resource.TypeResourceGroup,
 			"location": cmp.Or(located[key], defaultLocation), "properties": map[string]any{"provisioningState": Succeeded},
 		})
 		if err != nil {
 			return nil, err
 		}
+		group.Body = body
 		groups[key] = group
 	}
 	list := make([]Group, 0, len(groups))

@@ -80,13 +80,17 @@ func (a *API) Put(ctx context.Context, id resource.ID, body json.RawMessage, con
 	return made, err
 }
 
-// Patch changes what a body names and leaves the rest, by Azure's rules (resource.Patch).
+// Patch changes what a body names and leaves the rest, by Azure's rules (resource.Patch). A group that has come to be with
+// its resources is put by it.
 func (a *API) Patch(ctx context.Context, id resource.ID, body json.RawMessage, conditions Conditions) (Outcome, error) {
 	cloud, made, err := a.write(ctx, writing{method: http.MethodPatch, id: id}, func(cloud *resource.Cloud, change *resource.Change) error {
 		if err := conditions.hold(cloud, id); err != nil {
 			return err
 		}
 		current, err := cloud.Render(id, Succeeded)
+		if err != nil && id.IsGroup() {
+			current, err = groupOf(cloud, id.Subscription, id.ResourceGroup)
+		}
 		if err != nil {
 			return err
 		}

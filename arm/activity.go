@@ -141,9 +141,9 @@ func (e *ends) take(id string) (store.Operation, bool) {
 	return operation, ok
 }
 
-// recordEnd writes how an operation has ended that was accepted before, by this process or a former one: who began it is in
-// the log.
-func (d *Door) recordEnd(operation store.Operation) {
+// RecordEnd writes how an operation has ended that was accepted before, by this process or a former one: who began it is in
+// the log. It is for api.API to call.
+func (d *Door) RecordEnd(operation store.Operation) {
 	if d.Activity == nil {
 		return
 	}

@@ -16,6 +16,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/resources/armresources"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"postern/activity"
 )
 
 // templateOf reads a template of the tests.
@@ -103,6 +105,24 @@ func TestSDKDeployments(t *testing.T) {
 		}
 		if count := c.nics(t, "rg"); count != 2 {
 			t.Errorf("%d NICs", count)
+		}
+	})
+	t.Run("GOV-2 its writes are in the activity log under its correlation", func(t *testing.T) {
+		main := must[armresources.DeploymentsClientGetResponse](t)(client.Get(c.ctx, "rg", "main", nil))
+		events, err := c.plane.Activity.Query(activity.Filter{From: time.Now().Add(-time.Hour), To: time.Now(), Correlation: *main.Properties.CorrelationID, Limit: 100}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		written := map[string]bool{}
+		for _, event := range events.Events {
+			if event.Status == activity.Succeeded {
+				written[event.Operation] = true
+			}
+		}
+		for _, typ := range []string{"Microsoft.Resources/deployments", "Microsoft.Network/networkInterfaces", "Microsoft.Storage/storageAccounts"} {
+			if !written[typ+"/write"] {
+				t.Errorf("no write of %s among %v", typ, written)
+			}
 		}
 	})
 	t.Run("operations", func(t *testing.T) {

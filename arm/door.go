@@ -93,9 +93,6 @@ func New(options Options) *Door {
 	}
 	d.signIn.Store(options.SignIn)
 	d.deployments = deployment.New(deployment.Options{Store: options.Store, API: options.API, Tenant: options.Tenant, Do: d.do, Allow: d.allow, Log: options.Log})
-	if options.API != nil {
-		options.API.Ended = d.recordEnd
-	}
 	return d
 }
 
@@ -165,6 +162,9 @@ func (r *request) answer(w http.ResponseWriter) (int, any, error) {
 	if isGraph(r.segments) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		return graph(r)
+	}
+	if err := checkNames(r.segments); err != nil {
+		return 0, nil, err
 	}
 	route, at, err := r.door.find(r.Method, r.segments)
 	if err != nil {

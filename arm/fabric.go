@@ -94,6 +94,9 @@ func applyBatch(r *request) (int, any, error) {
 	var batch api.Batch
 	for _, item := range wire.Resources {
 		id, err := r.mayWrite(item.ID, "write")
+		if err == nil {
+			err = r.authorizeBody(id, item.Body)
+		}
 		if err != nil {
 			return 0, nil, err
 		}

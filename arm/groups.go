@@ -55,7 +55,6 @@ func putGroup(r *request) (int, any, error) {
 	return r.accepted(made.Operation, createdOr200(made.Created)), made.Body, err
 }
 
-// patchGroup changes a group. One that has come to be with its resources is put first.
 func patchGroup(r *request) (int, any, error) {
 	id, err := r.groupID()
 	if err != nil {
@@ -64,15 +63,6 @@ func patchGroup(r *request) (int, any, error) {
 	body, err := r.body()
 	if err != nil {
 		return 0, nil, err
-	}
-	current, err := r.door.API.Group(r.Context(), r.at.subscription, r.at.group)
-	if err != nil {
-		return 0, nil, err
-	}
-	if _, err := r.door.API.Get(r.Context(), id); err != nil {
-		if _, err := r.door.API.Put(r.Context(), id, current, api.Conditions{}); err != nil {
-			return 0, nil, err
-		}
 	}
 	made, err := r.door.API.Patch(r.Context(), id, body, r.conditions())
 	return r.accepted(made.Operation, http.StatusOK), made.Body, err

@@ -8,26 +8,27 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	pathpkg "path"
+	"path"
 	"strings"
 
+	"postern/deployment"
 	"postern/resource"
-	"postern/signin"
 )
 
-// inner makes a request of this process's own in the name of a caller, and finds out what answers it. The error is the
-// refusal that the caller's own request would have got.
-func (d *Door) inner(ctx context.Context, caller signin.Caller, method, path, version string, body []byte) (*request, route, error) {
-	bare, query, _ := strings.Cut(path, "?")
-	address := &url.URL{Path: bare, RawQuery: query + "&api-version=" + url.QueryEscape(version)}
-	raw := &http.Request{Method: method, URL: address, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body))}
-	r := &request{Request: raw.WithContext(ctx), door: d, header: http.Header{}, caller: caller}
+// inner makes a request of this process's own in the name of a caller, and finds out what answers it and which right it
+// takes. The error is the refusal that the caller's own request would have got.
+func (d *Door) inner(ctx context.Context, call deployment.Call) (*request, route, error) {
+	bare, query, _ := strings.Cut(call.Path, "?")
+	address := &url.URL{Path: bare, RawQuery: query + "&api-version=" + url.QueryEscape(call.Version)}
+	raw := &http.Request{Method: call.Method, URL: address, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(call.Body)), ContentLength: int64(len(call.Body))}
+	raw.Header.Set("X-Ms-Correlation-Request-Id", call.CorrelationID)
+	r := &request{Request: raw.WithContext(ctx), door: d, header: http.Header{}, caller: call.Caller}
 	r.name()
 	var err error
 	if r.segments, err = split(address); err != nil {
 		return nil, route{}, err
 	}
-	found, at, err := d.find(method, r.segments)
+	found, at, err := d.find(call.Method, r.segments)
 	if err != nil {
 		return nil, route{}, err
 	}
@@ -38,29 +39,33 @@ func (d *Door) inner(ctx context.Context, caller signin.Caller, method, path, ve
 	if err := r.checkSubscription(); err != nil {
 		return nil, route{}, err
 	}
-	return r, found, d.Authorize(ctx, caller, found.action(method, at), at.scope())
+	return r, found, d.Authorize(ctx, call.Caller, found.action(call.Method, at), at.scope())
 }
 
 // allow refuses what do would refuse by the path, the version or the caller's rights, those to what the body refers to too.
-func (d *Door) allow(ctx context.Context, caller signin.Caller, method, path, version string, body []byte) error {
-	r, _, err := d.inner(ctx, caller, method, path, version, nil)
-	if err != nil || body == nil {
+func (d *Door) allow(ctx context.Context, call deployment.Call) error {
+	r, _, err := d.inner(ctx, call)
+	if err != nil || call.Body == nil {
 		return err
 	}
-	id, err := resource.ParseID(path)
+	id, err := resource.ParseID(call.Path)
 	if err != nil {
 		return nil // a type that refers to nothing
 	}
-	return r.authorizeBody(id, body)
+	return r.authorizeBody(id, call.Body)
 }
 
-// do answers a request of this process's own in the name of a caller, as if the caller had sent it, and waits for its end.
-func (d *Door) do(ctx context.Context, caller signin.Caller, method, path, version string, body []byte) (int, json.RawMessage, error) {
-	r, route, err := d.inner(ctx, caller, method, path, version, body)
+// do answers a request of this process's own as if its caller had sent it, writes it into the activity log, and waits for
+// its end.
+func (d *Door) do(ctx context.Context, call deployment.Call) (int, json.RawMessage, error) {
+	r, route, err := d.inner(ctx, call)
 	if err != nil {
+		if r != nil && r.writes(route.action(call.Method, r.at)) {
+			d.Record(Ended(r.entry(route.action(call.Method, r.at), r.at.scope()), 0, err))
+		}
 		return 0, nil, err
 	}
-	status, answer, err := route.answer(r)
+	status, answer, err := r.recorded(route.action(call.Method, r.at), r.at.scope(), func() (int, any, error) { return route.answer(r) })
 	if err != nil {
 		return 0, nil, err
 	}
@@ -74,7 +79,7 @@ func (d *Door) do(ctx context.Context, caller signin.Caller, method, path, versi
 		if err != nil {
 			return 0, nil, fmt.Errorf("follow an operation: %w", err)
 		}
-		if err := d.API.Await(ctx, d.API.Operation(pathpkg.Base(address.Path))); err != nil {
+		if err := d.API.Await(ctx, d.API.Operation(path.Base(address.Path))); err != nil {
 			return 0, nil, err
 		}
 	}

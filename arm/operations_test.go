@@ -174,7 +174,7 @@ func TestSDKGroupOperation(t *testing.T) {
 	_, err := groups.BeginDelete(c.ctx, "rg", nil)
 	refused(t, err, http.StatusConflict, "AnotherOperationInProgress")
 	c.plane.Nodes.Heal(c.ctx, "host-a")
-	c.ended(t, making)
+	c.ended(t, making, c.token(t))
 	c.plane.Nodes.Silence("host-a")
 	deleting := inProgress[armresources.ResourceGroupsClientDeleteResponse](t, c)(groups.BeginDelete(c.ctx, "rg", nil))
 	c.plane.Nodes.Heal(c.ctx, "host-a")
@@ -182,7 +182,7 @@ func TestSDKGroupOperation(t *testing.T) {
 }
 
 // ended follows the operation of an answer by hand and gives its last status.
-func (f *fixture) ended(t *testing.T, answer answered) (last struct {
+func (f *fixture) ended(t *testing.T, answer answered, token string) (last struct {
 	Status string
 	Error  *resource.Error
 }) {
@@ -191,7 +191,6 @@ func (f *fixture) ended(t *testing.T, answer answered) (last struct {
 	if path == "" {
 		t.Fatalf("no operation: %d %s", answer.status, answer.body)
 	}
-	token := f.token(t)
 	for {
 		status := f.send(t, "GET", path, token, "")
 		if err := json.Unmarshal([]byte(status.body), &last); err != nil || status.status != http.StatusOK {
@@ -250,13 +249,17 @@ func TestOperationsThatFail(t *testing.T) {
 		}
 	})
 	t.Run("a batch", func(t *testing.T) {
-		token := c.token(t)
+		root, err := local.CreatePrincipal(c.ctx, client.NewPrincipal{Name: "root", Role: "Owner", Scope: "/"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := c.tokenOf(t, root)
 		batch := fmt.Sprintf(`{"resources":[{"id":"%s/two","body":%s}]}`, nics, nicBody)
 		applied := c.send(t, "POST", "/postern/apply"+version, token, batch)
 		if applied.status != http.StatusAccepted || !strings.Contains(applied.body, `"provisioningState":"Updating"`) {
 			t.Fatalf("%d %s", applied.status, applied.body)
 		}
-		if last := c.ended(t, applied); last.Status != api.Failed || last.Error.Code != "NotEnforced" {
+		if last := c.ended(t, applied, token); last.Status != api.Failed || last.Error.Code != "NotEnforced" {
 			t.Errorf("%+v", last)
 		}
 		result := c.send(t, "GET", strings.TrimPrefix(applied.header.Get("Location"), c.door.URL), token, "")
@@ -264,8 +267,23 @@ func TestOperationsThatFail(t *testing.T) {
 			t.Errorf("%d %s", result.status, result.body)
 		}
 	})
+	t.Run("GOV-1 who may not read what it writes may not follow it", func(t *testing.T) {
+		reader, err := local.CreatePrincipal(c.ctx, client.NewPrincipal{Name: "reader", Role: "Reader", Scope: nics + "/nic"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		made := c.send(t, "PUT", vnets+"/vnet/subnets/app"+version, c.token(t), `{"properties":{"addressPrefix":"10.1.0.0/24","serviceEndpoints":[{"service":"Microsoft.Sql"}]}}`)
+		path := strings.TrimPrefix(made.header.Get("Azure-AsyncOperation"), c.door.URL)
+		if made.status != http.StatusOK || path == "" {
+			t.Fatalf("%d %s", made.status, made.body)
+		}
+		if answer := c.send(t, "GET", path, c.tokenOf(t, reader), ""); answer.status != http.StatusForbidden || !strings.Contains(answer.body, "subnets/read") {
+			t.Errorf("%d %s", answer.status, answer.body)
+		}
+		c.ended(t, made, c.token(t))
+	})
 	t.Run("it is Succeeded when the node comes back", func(t *testing.T) {
-		c.plane.Nodes.Heal(c.ctx, "host-a")
+		c.plane.Nodes.Heal(c.ctx, "host-a", "gateway-we")
 		for {
 			body, err := local.Get(c.ctx, subnet)
 			if err != nil {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"postern/resource"
 )
@@ -22,7 +24,8 @@ type target struct {
 // maxSegments bounds a path: no id is longer.
 const maxSegments = 24
 
-// split takes a path apart. Clients join paths carelessly, so empty parts between slashes do not count.
+// split takes a path apart. Clients join paths carelessly, so empty parts between slashes do not count. What no id has is
+// refused here: more slashes in disguise, ways up, what is no text.
 func split(address *url.URL) ([]string, error) {
 	var segments []string
 	for part := range strings.SplitSeq(address.EscapedPath(), "/") {
@@ -30,12 +33,29 @@ func split(address *url.URL) ([]string, error) {
 			continue
 		}
 		text, err := url.PathUnescape(part)
-		if err != nil || len(segments) == maxSegments || len(text) > 260 || strings.ContainsAny(text, "/\\%\x00") {
+		if err != nil || len(segments) == maxSegments || len(text) > 260 || strings.ContainsAny(text, "/\\%") || text == "." || text == ".." ||
+			!utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
 			return nil, &resource.Error{Code: "InvalidRequestUri", Status: http.StatusBadRequest, Message: "The request's path is not that of any resource."}
 		}
 		segments = append(segments, text)
 	}
 	return segments, nil
+}
+
+// checkNames refuses names with characters that no name here has; a region may be written as people do, "West Europe".
+func checkNames(segments []string) error {
+	for i, text := range segments {
+		if i > 0 && strings.EqualFold(segments[i-1], "locations") {
+			text = strings.ReplaceAll(text, " ", "")
+		}
+		if text == "" || strings.ContainsFunc(text, func(c rune) bool {
+			return c > unicode.MaxASCII || !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("-_.()", c)
+		}) {
+			return &resource.Error{Code: resource.CodeInvalidResourceID, Status: http.StatusBadRequest, Target: text, Message: fmt.Sprintf("The name '%s' has "+
+				"characters other than letters, digits, '-', '_', '.', '(' and ')'.", text)}
+		}
+	}
+	return nil
 }
 
 // parse reads a path below /subscriptions; rest is what follows the subscription or the group where there is no provider.

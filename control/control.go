@@ -88,12 +88,13 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 			return p.Compiler.Compile(snapshot, catalogue)
 		}, log)
 	})
+	p.handler = arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue,
+		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Access: p.Access, Activity: p.Activity,
+		Principal: p.principalExists, Store: opened.Store, Routes: slices.Concat(p.doorRoutes(), p.principalRoutes(), options.Routes), Probe: options.Probe, Log: log})
+	p.API.Ended = p.handler.RecordEnd
 	if err := p.API.Resume(ctx); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
-	p.handler = arm.New(arm.Options{API: p.API, Cache: p.Cache, Compiler: p.Compiler, Catalogue: p.Catalogue,
-		Inspector: inspect.New(p.Cache, p.Compiler, p.Catalogue), Tenant: model.DefaultSettings.Tenant, Access: p.Access, Activity: p.Activity, Principal: p.principalExists,
-		Store: opened.Store, Routes: slices.Concat(p.doorRoutes(), p.principalRoutes(), options.Routes), Probe: options.Probe, Log: log})
 	p.work.Go(func() {
 		if err := p.handler.Run(ctx); err != nil {
 			log.Error("deployments are not worked on; start again", "error", err)

@@ -31,7 +31,7 @@ type held struct {
 func (s *Service) holds(ctx context.Context, caller signin.Caller, scope Scope) ([]held, error) {
 	var all []held
 	for path := scope.Path() + "/resources"; path != ""; {
-		_, answer, err := s.Do(ctx, caller, http.MethodGet, path, groupVersion, nil)
+		_, answer, err := s.Do(ctx, Call{Caller: caller, Method: http.MethodGet, Path: path, Version: groupVersion})
 		if err != nil {
 			return nil, err
 		}

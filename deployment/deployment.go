@@ -27,15 +27,23 @@ type Options struct {
 	API    *api.API
 	Tenant string // GUID
 
-	// Do answers a request as the API's door would, in the name of a caller. path may have a query, without the version. It
-	// returns when the request is done, however long it runs.
-	Do func(ctx context.Context, caller signin.Caller, method, path, version string, body []byte) (status int, answer json.RawMessage, err error)
+	// Do answers a request as the API's door would. It returns when the request is done, however long it runs.
+	Do func(context.Context, Call) (status int, answer json.RawMessage, err error)
 
 	// Allow refuses what Do would refuse by the path, the version or the caller's rights, those to what the body refers to too,
 	// and does nothing else. Without a body it says what is known without.
-	Allow func(ctx context.Context, caller signin.Caller, method, path, version string, body []byte) error
+	Allow func(context.Context, Call) error
 
 	Log *slog.Logger
+}
+
+// Call is a request that a deployment makes in the name of its caller.
+type Call struct {
+	Caller        signin.Caller
+	Method, Path  string // the path may have a query, without the version
+	Version       string // api-version
+	Body          []byte
+	CorrelationID string // the deployment's; "" for a new one
 }
 
 // Service runs deployments. It is safe for concurrent use.

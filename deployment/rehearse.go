@@ -53,7 +53,7 @@ func (r *rehearsal) through(x *template.Expansion) error {
 			continue
 		}
 		faults := len(r.faults)
-		if err := r.service.Allow(r.ctx, r.caller, http.MethodPut, one.ID, one.APIVersion, nil); err != nil {
+		if err := r.service.Allow(r.ctx, Call{Caller: r.caller, Method: http.MethodPut, Path: one.ID, Version: one.APIVersion}); err != nil {
 			if err := r.fault(one, err); err != nil {
 				return err
 			}
@@ -113,7 +113,7 @@ func (r *rehearsal) play(one *template.Resource) error {
 	if err != nil {
 		return err
 	}
-	if err := r.service.Allow(r.ctx, r.caller, http.MethodPut, one.ID, one.APIVersion, data); err != nil {
+	if err := r.service.Allow(r.ctx, Call{Caller: r.caller, Method: http.MethodPut, Path: one.ID, Version: one.APIVersion, Body: data}); err != nil {
 		return r.fault(one, err)
 	}
 	if id, err := resource.ParseID(one.ID); err == nil {
@@ -141,7 +141,7 @@ func (r *rehearsal) runtime(later *bool) template.Runtime {
 				}
 				return object(answer)
 			}
-			_, answer, err := r.service.Do(r.ctx, r.caller, http.MethodGet, id, versionOr(version), nil)
+			_, answer, err := r.service.Do(r.ctx, Call{Caller: r.caller, Method: http.MethodGet, Path: id, Version: versionOr(version)})
 			if err != nil {
 				return nil, notYet(id)
 			}

@@ -16,14 +16,13 @@ import (
 // asked is a request that was read.
 type asked struct {
 	Request
-	mode       string
-	location   string
-	tags       map[string]string
-	template   *template.Template
-	values     map[string]any
-	idsAlone   bool // of a what-if
-	expansion  *template.Expansion
-	validation bool // it is only to be judged
+	mode      string
+	location  string
+	tags      map[string]string
+	template  *template.Template
+	values    map[string]any
+	idsAlone  bool // of a what-if
+	expansion *template.Expansion
 }
 
 // Modes of a deployment.
@@ -141,7 +140,7 @@ func (s *Service) environment(ctx context.Context, caller signin.Caller, scope S
 	if scope.ResourceGroup == "" {
 		return where, nil
 	}
-	_, answer, err := s.Do(ctx, caller, http.MethodGet, scope.Path(), groupVersion, nil)
+	_, answer, err := s.Do(ctx, Call{Caller: caller, Method: http.MethodGet, Path: scope.Path(), Version: groupVersion})
 	if err != nil {
 		return where, err
 	}

@@ -122,7 +122,7 @@ func (j *job) outputs(ctx context.Context) error {
 func (j *job) runtime(ctx context.Context) template.Runtime {
 	return template.Runtime{
 		Reference: func(id, version string) (map[string]any, error) {
-			_, answer, err := j.service.Do(ctx, j.caller, http.MethodGet, id, versionOr(version), nil)
+			_, answer, err := j.service.Do(ctx, j.call(http.MethodGet, id, versionOr(version), nil))
 			if err != nil {
 				return nil, err
 			}
@@ -136,7 +136,7 @@ func (j *job) runtime(ctx context.Context) template.Runtime {
 					return nil, err
 				}
 			}
-			_, answer, err := j.service.Do(ctx, j.caller, http.MethodPost, id+"/"+action, version, data)
+			_, answer, err := j.service.Do(ctx, j.call(http.MethodPost, id+"/"+action, version, data))
 			if err != nil {
 				return nil, err
 			}
@@ -167,13 +167,18 @@ func (j *job) deploy(ctx context.Context, r *template.Resource) (*resource.Error
 	})
 }
 
+// call is a request in the name of the deployment's caller.
+func (j *job) call(method, path, version string, body []byte) Call {
+	return Call{Caller: j.caller, Method: method, Path: path, Version: version, Body: body, CorrelationID: j.kept.Properties.CorrelationID}
+}
+
 // write sends a write. While another one of the same resource goes on it waits: after a crash that may be its own, which
 // nobody follows any more.
 func (j *job) write(ctx context.Context, method, id, version string, body []byte) (status int, err error) {
 	ticker := time.NewTicker(busyEvery)
 	defer ticker.Stop()
 	for {
-		status, _, err = j.service.Do(ctx, j.caller, method, id, version, body)
+		status, _, err = j.service.Do(ctx, j.call(method, id, version, body))
 		var refusal *resource.Error
 		if !errors.As(err, &refusal) || !strings.HasSuffix(refusal.Code, "OperationInProgress") {
 			return status, err
@@ -187,7 +192,7 @@ func (j *job) write(ctx context.Context, method, id, version string, body []byte
 }
 
 // busyEvery is how often a write is sent again while another one goes on. Those end, since the API bounds them.
-const busyEvery = 100 * time.Millisecond
+const busyEvery = 500 * time.Millisecond
 
 // operate does something about a resource and keeps the operation, before and after.
 func (j *job) operate(ctx context.Context, kind string, target *TargetResource, do func() (status int, err error)) (*resource.Error, error) {
@@ -301,7 +306,7 @@ func (j *job) nested(ctx context.Context, r *template.Resource) error {
 	if err := checkName(inner.Name); err != nil {
 		return err
 	}
-	if err := j.service.Allow(ctx, j.caller, http.MethodPut, id, groupVersion, nil); err != nil {
+	if err := j.service.Allow(ctx, j.call(http.MethodPut, id, groupVersion, nil)); err != nil {
 		return err
 	}
 	where, err := j.service.environment(ctx, j.caller, scope, inner.Name, Incremental, inner.Location, j.cloud)

@@ -68,7 +68,7 @@ func (s *Service) WhatIf(ctx context.Context, r Request) ([]Change, error) {
 				continue
 			}
 		}
-		_, answer, err := s.Do(ctx, r.Caller, http.MethodGet, change.ID, one.resource.APIVersion, nil)
+		_, answer, err := s.Do(ctx, Call{Caller: r.Caller, Method: http.MethodGet, Path: change.ID, Version: one.resource.APIVersion})
 		if change.Type = ChangeDeploy; err != nil {
 			change.Type = ChangeCreate
 		} else if change.Before, err = plain(answer); err != nil {
@@ -107,7 +107,7 @@ func (s *Service) others(ctx context.Context, r Request, deployed map[string]boo
 		if mode == Complete {
 			change.Type = ChangeDelete
 		}
-		_, answer, err := s.Do(ctx, r.Caller, http.MethodGet, one.ID, groupVersion, nil)
+		_, answer, err := s.Do(ctx, Call{Caller: r.Caller, Method: http.MethodGet, Path: one.ID, Version: groupVersion})
 		if err != nil {
 			return nil, err
 		}

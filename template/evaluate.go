@@ -143,6 +143,9 @@ func (s *scope) eval(e expression) (any, error) {
 			return nil, err
 		}
 	}
+	if err := s.work.handle(arguments); err != nil {
+		return nil, err
+	}
 	value, err := f.eager(s, arguments)
 	if err == nil && f.makes {
 		err = s.work.charge(value)

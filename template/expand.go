@@ -19,7 +19,7 @@ type Expansion struct {
 // Expand evaluates a template's parameters, variables and what its resources are called. values are those of parameters, by
 // name. The error is an *Error.
 func (t *Template) Expand(where Environment, values map[string]any) (*Expansion, error) {
-	e := &evaluation{template: t, where: &where, work: &work{left: maxWork}}
+	e := &evaluation{template: t, where: &where, work: &work{left: budget}}
 	if err := e.declare(values); err != nil {
 		return nil, asError(err)
 	}

@@ -84,6 +84,9 @@ func concat(_ *scope, arguments []any) (any, error) {
 	return b.String(), nil
 }
 
+// maxMarks is at how many different texts one call splits.
+const maxMarks = 64
+
 func split(arguments []any) (any, error) {
 	text, err := textAt(arguments, 0)
 	if err != nil {
@@ -96,6 +99,9 @@ func split(arguments []any) (any, error) {
 	case []any:
 		if marks, err = texts(by); err != nil {
 			return nil, err
+		}
+		if len(marks) > maxMarks {
+			return nil, fmt.Errorf("it splits at '%d' texts at most", maxMarks)
 		}
 	default:
 		return nil, wrong(1, "a string or an array of strings", by)

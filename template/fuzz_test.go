@@ -21,6 +21,8 @@ func FuzzExpression(f *testing.F) {
 			f.Add(expression)
 		}
 	}
+	budget = maxWork / 20
+	f.Cleanup(func() { budget = maxWork })
 	f.Add(strings.Repeat("concat(", 200) + "'a'" + strings.Repeat(")", 200))
 	f.Add("reduce(range(0, 10000), 'a', lambda('a', 'b', concat(lambdaVariables('a'), lambdaVariables('a'))))")
 	f.Add("map(range(0, 10000), lambda('a', map(range(0, 10000), lambda('b', map(range(0, 10000), lambda('c', 1))))))")
@@ -42,6 +44,8 @@ func FuzzExpression(f *testing.F) {
 
 // Any bytes are refused with an *Error or expand to resources in an order that holds, within bounds.
 func FuzzTemplate(f *testing.F) {
+	budget = maxWork / 20
+	f.Cleanup(func() { budget = maxWork })
 	for _, text := range wholeTemplates(f) {
 		f.Add([]byte(text))
 	}

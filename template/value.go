@@ -51,9 +51,12 @@ func sortedKeys(object map[string]any) []string { return slices.Sorted(maps.Keys
 
 // Bounds of one evaluation, from a template's parameters to its outputs.
 const (
-	maxWork  = 20_000_000 // steps: calls, members looked at, characters made
-	maxValue = 1 << 20    // parts and characters of one value
+	maxWork  = 4_000_000 // steps: calls, values looked at, eight characters made
+	maxValue = 1 << 18   // parts and characters of one value
 )
+
+// budget is what an evaluation begins with. The fuzz targets lower it: they run with slow, instrumented code.
+var budget = maxWork
 
 // work counts what an evaluation has cost so far.
 type work struct{ left int }
@@ -101,11 +104,27 @@ func size(value any, most int) int {
 
 // charge pays for a value that was made, and refuses one that is too large.
 func (w *work) charge(value any) error {
-	n := size(value, min(maxValue, w.left))
+	n := size(value, maxValue)
 	if n > maxValue {
 		return fmt.Errorf("a value has more than %d parts and characters", maxValue)
 	}
-	return w.spend(n)
+	return w.spend(1 + n/8)
+}
+
+// handle pays for looking through values, but not for what stands in their parts.
+func (w *work) handle(values []any) error {
+	n := 0
+	for _, value := range values {
+		switch value := value.(type) {
+		case string:
+			n += len(value)
+		case []any:
+			n += len(value)
+		case map[string]any:
+			n += len(value)
+		}
+	}
+	return w.spend(n / 8)
 }
 
 // equal compares two values: strings with their case, numbers by value, objects member by member.

@@ -23,6 +23,8 @@ const repository = "../.."
 var notRun = map[string]string{
 	"go test ./...":                     "it is what runs this very test",
 	"postern bench path":                "it takes minutes and root, and its exit code judges the machine; the tests of bench run it with little time",
+	"postern bench api":                 "its exit code judges the machine; the tests of bench run it with a small cloud",
+	"postern bench control":             "it takes minutes, and its exit code judges the machine; the tests of bench run it with a small fleet",
 	"go build -o postern ./cmd/postern": "the test's own executable stands for the program: TestMain",
 }
 
