@@ -24,8 +24,8 @@ type instanceIndex struct {
 // namesOf are the names that are an instance's alone.
 func namesOf(i *instance) []string {
 	names := slices.Clone(i.Hosts)
-	if i.service.Zones != nil {
-		names = append(names, i.service.LabelSpace()+"/"+strings.ToLower(i.ServiceInstance.Name))
+	if i.Space != "" {
+		names = append(names, i.Space+"/"+strings.ToLower(i.ServiceInstance.Name))
 	}
 	return names
 }
