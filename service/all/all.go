@@ -14,9 +14,11 @@ import (
 	"postern/service/datalakestore"
 	"postern/service/eventhub"
 	"postern/service/keyvault"
+	"postern/service/mysql"
 	"postern/service/own"
 	"postern/service/postgresql"
 	"postern/service/servicebus"
+	"postern/service/sql"
 	"postern/service/storage"
 )
 
@@ -33,6 +35,10 @@ var services = []*service.Service{
 	postgresql.Service,
 	servicebus.Service,
 	eventhub.Service,
+	mysql.Service,
+	mysql.MariaDB,
+	sql.Service,
+	sql.Synapse,
 }
 
 // Services lists the descriptions. Do not change them.
