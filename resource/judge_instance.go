@@ -35,19 +35,22 @@ func (j *judge) instancesIndex() *instanceIndex {
 		return j.instances
 	}
 	j.instances = &instanceIndex{make(map[string]*instance), make(map[netip.Addr]bool)}
+	var types []string
 	for _, s := range all.Services() {
 		for i := range s.Types {
-			for _, e := range j.claimants(s.Types[i].Name) {
-				one := e.noun.(*instance)
-				for _, name := range namesOf(one) {
-					if j.instances.names[name] == nil {
-						j.instances.names[name] = one
-					}
-				}
-				if one.Address.IsValid() {
-					j.instances.addresses[one.Address] = true
-				}
+			types = append(types, s.Types[i].Name)
+		}
+	}
+	// All types at once: who has a name keeps it, also against a new instance of another type.
+	for _, e := range j.claimants(types...) {
+		one := e.noun.(*instance)
+		for _, name := range namesOf(one) {
+			if j.instances.names[name] == nil {
+				j.instances.names[name] = one
 			}
+		}
+		if one.Address.IsValid() {
+			j.instances.addresses[one.Address] = true
 		}
 	}
 	return j.instances
