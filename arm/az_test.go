@@ -20,6 +20,7 @@ func TestAz(t *testing.T) {
 	for _, script := range scripts {
 		name := filepath.Base(script)
 		t.Run(strings.TrimSuffix(name, ".txt"), func(t *testing.T) {
+			t.Parallel() // az itself is what takes long
 			text, err := os.ReadFile(script)
 			if err != nil {
 				t.Fatal(err)

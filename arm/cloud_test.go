@@ -44,7 +44,7 @@ func start(t *testing.T) *fixture {
 func startWith(t *testing.T, options control.Options) *fixture {
 	t.Helper()
 	plane := controltest.Start(t, options)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	t.Cleanup(cancel)
 	items, err := resource.Load("fabric.yaml", []byte(fabric))
 	if err != nil {

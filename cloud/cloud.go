@@ -313,22 +313,17 @@ func (c *Cloud) Counters(ctx context.Context, name string) ([]model.Counter, err
 }
 
 // AccessLog reads the access logs of all gateways, by time.
-func (c *Cloud) AccessLog(context.Context) ([]gateway.Entry, error) {
-	files, err := filepath.Glob(node.LogFile(c.dir, "*"))
+func (c *Cloud) AccessLog(ctx context.Context) ([]gateway.Entry, error) {
+	paths, err := gateway.LogPaths(filepath.Dir(node.LogFile(c.dir, "")))
 	if err != nil {
 		return nil, err
 	}
 	var entries []gateway.Entry
-	for _, file := range files {
-		data, err := os.Open(file)
-		if err != nil {
-			return nil, fmt.Errorf("read access log: %w", err)
-		}
-		more, err := gateway.ReadLog(data)
-		data.Close()
+	for _, path := range paths {
+		more, err := gateway.ReadLogFile(ctx, path)
 		var unreadable *gateway.UnreadableLinesError
-		if err != nil && !errors.As(err, &unreadable) { // the last line may be half written
-			return nil, fmt.Errorf("read access log %s: %w", file, err)
+		if err != nil && !errors.As(err, &unreadable) { // a killed gateway leaves half a line
+			return nil, err
 		}
 		entries = append(entries, more...)
 	}

@@ -99,7 +99,7 @@ func Judge(rules *model.NetworkRules, caller Caller, trusted []string) Decision 
 
 func byIdentity(rules *model.NetworkRules, managed Managed, trusted []string) (Decision, bool) {
 	for _, rule := range rules.ResourceAccessRules {
-		if strings.EqualFold(rule.Tenant, managed.Tenant) && rule.Matches(managed.Resource) {
+		if (rule.Tenant == "" || strings.EqualFold(rule.Tenant, managed.Tenant)) && rule.Matches(managed.Resource) {
 			return allow(ReasonResourceAccess, "resourceAccessRules "+string(rule.Resource)), true
 		}
 	}

@@ -51,6 +51,7 @@ const (
 	StatusServerOtherError   = "ServerOtherError"  // 5xx of the backend without an error code
 	StatusNotServed          = "NotServed"         // a port that the instance does not have
 	StatusNetworkError       = "NetworkError"      // the client or the backend broke off
+	StatusNotUnderstood      = "NotUnderstood"     // no request or handshake, or one that took too long; statusCode is 0
 	maxLoggedText            = 2048                // bytes of a text from outside
 	maxWrite                 = 64 << 10            // bytes collected for one write
 	defaultAccessLogCapacity = 8192
@@ -80,16 +81,21 @@ type queued struct {
 // NewAccessLog starts a log that appends to w, one Write for many lines where they come fast. capacity is how many
 // entries may wait; 0 takes 8192. Close it.
 func NewAccessLog(w io.Writer, capacity int) *AccessLog {
+	log := newAccessLog(capacity)
+	go log.run(w, nil)
+	return log
+}
+
+// newAccessLog is a log whose writer has not begun.
+func newAccessLog(capacity int) *AccessLog {
 	if capacity <= 0 {
 		capacity = defaultAccessLogCapacity
 	}
-	log := &AccessLog{
+	return &AccessLog{
 		queue:   make(chan queued, capacity),
 		stop:    make(chan struct{}),
 		stopped: make(chan struct{}),
 	}
-	go log.run(w)
-	return log
 }
 
 // Record takes an entry and returns at once. Where the queue is full, or the log closed, the entry is lost and counted.
@@ -144,7 +150,8 @@ func (l *AccessLog) lose(lines uint64) {
 	l.lost.Add(lines)
 }
 
-func (l *AccessLog) run(w io.Writer) {
+// run writes to w until the log is closed; then it closes what is not nil.
+func (l *AccessLog) run(w io.Writer, closer io.Closer) {
 	defer close(l.stopped)
 	batch := &batch{log: l, w: w}
 	for {
@@ -159,6 +166,9 @@ func (l *AccessLog) run(w io.Writer) {
 				batch.add(Entry{Time: time.Now().UTC(), StatusText: StatusLinesLost})
 			}
 			batch.flush()
+			if closer != nil {
+				l.failure = errors.Join(l.failure, closer.Close())
+			}
 			return
 		}
 		if len(l.queue) == 0 || batch.buffer.Len() >= maxWrite {

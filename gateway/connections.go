@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postern/firewall"
@@ -38,6 +39,9 @@ type connection struct {
 	since       time.Time
 	protocol    string        // how it is read: a model.Way
 	stall       time.Duration // how long one Write may wait for the client
+
+	heard atomic.Bool  // the client has sent a byte
+	asked atomic.Int64 // requests that net/http has begun to read, less those that were answered
 
 	closing sync.Once
 	closed  error
@@ -85,6 +89,15 @@ func (r *registry) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.open)
+}
+
+// Read notes that the client has sent something.
+func (c *connection) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.heard.Load() {
+		c.heard.Store(true)
+	}
+	return n, err
 }
 
 // Write bounds how long a client that reads nothing holds the gateway.

@@ -119,6 +119,7 @@ func New(config Config) (*Gateway, error) {
 		IdleTimeout:                  config.IdleTimeout,
 		MaxHeaderBytes:               maxHeaderBytes,
 		ConnContext:                  withConnection,
+		ConnState:                    g.notUnderstood,
 		ErrorLog:                     slog.NewLogLogger(config.Logger.Handler(), slog.LevelDebug),
 		Protocols:                    protocols,
 	}

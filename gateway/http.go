@@ -39,6 +39,7 @@ func RequestFrom(ctx context.Context) (Request, bool) {
 // serve answers one request and logs it, whatever becomes of it.
 func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	c := r.Context().Value(connectionKey{}).(*connection)
+	c.asked.Add(-1)
 	start := time.Now()
 	body := watchBody(w, r, g.config.StallTimeout)
 	answer := &response{ResponseWriter: w, spoken: &service.DefaultHTTP}

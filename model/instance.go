@@ -53,7 +53,7 @@ type VirtualNetworkRule struct {
 // ResourceAccessRule lets the managed identity of a resource in (FW-10). The resource may have "*" for its name, and for
 // its group: every resource of the type in the scope.
 type ResourceAccessRule struct {
-	Tenant   string // GUID
+	Tenant   string // GUID; "" is the cloud's own, where a service's rules name none
 	Resource ResourceID
 }
 

@@ -45,7 +45,12 @@ type Settings struct {
 
 	// DNSSuffixes of service names; "core.windows.net" by default.
 	StorageSuffix string
-	Tenant        string // GUID of the one tenant
+
+	// ServiceSuffix is what the zones of the other services end in, behind a word of each service's: with
+	// "cloud.example" vaults are NAME.vault.cloud.example. "": they have the zones of Azure's public cloud.
+	ServiceSuffix string
+
+	Tenant string // GUID of the one tenant
 }
 
 // DefaultSettings are those of a new cloud. The fabric's MTU leaves room for an encapsulated packet of 1500 bytes.

@@ -6,10 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,6 +49,9 @@ type GatewayOptions struct {
 
 	// Reach makes the gateway's addresses reachable as the plan says; nil where others do.
 	Reach func(context.Context, plan.Node) error
+
+	AccessLog gateway.LogFile // where the access log is kept; without a path: LogFile
+	LogTo     io.Writer       // takes the access log in place of a file; nil: the file
 }
 
 // storageSuffix is the zone of the accounts' names.
@@ -85,7 +88,7 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	issuer := func() token.Issuer {
 		return token.Issuer{URL: token.ManagedIssuer, Tenant: model.DefaultSettings.Tenant, Keys: keys.Keys()}
 	}
-	log, closeLog, err := openLog(LogFile(options.Dir, options.Name))
+	log, closeLog, err := openLog(options)
 	if err != nil {
 		return err
 	}
@@ -240,20 +243,24 @@ func Authority(ctx context.Context, secrets *store.Store) (*certificate.Authorit
 	return certificate.ParseAuthority(data)
 }
 
-// openLog opens an access log for appending.
-func openLog(path string) (log *gateway.AccessLog, shut func(), err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, nil, fmt.Errorf("make folder for the access log: %w", err)
+// openLog opens the access log of a node. What it answers writes what waits, for a moment at most, and ends it.
+func openLog(options GatewayOptions) (log *gateway.AccessLog, shut func(), err error) {
+	if options.LogTo != nil {
+		log = gateway.NewAccessLog(options.LogTo, 0)
+	} else {
+		file := options.AccessLog
+		if file.Path == "" {
+			file.Path = LogFile(options.Dir, options.Name)
+		}
+		if log, err = gateway.OpenAccessLog(file, 0); err != nil {
+			return nil, nil, err
+		}
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open access log: %w", err)
-	}
-	log = gateway.NewAccessLog(file, 0)
 	return log, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		log.Close(ctx)
-		file.Close()
+		if err := log.Close(ctx); err != nil && options.Log != nil {
+			options.Log.Error("the access log did not end well", "node", options.Name, "error", err)
+		}
 	}, nil
 }

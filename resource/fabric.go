@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"postern/model"
+	"postern/service"
 )
 
 type nodeBody struct {
@@ -97,6 +98,7 @@ func decodeSettings(r *Record) (any, error) {
 			FabricMTU        *int    `json:"fabricMTU"`
 			DocumentedRoutes *bool   `json:"documentedRoutes"`
 			StorageSuffix    *string `json:"storageSuffix"`
+			ServiceSuffix    *string `json:"serviceSuffix"`
 			Tenant           *string `json:"tenant"`
 		} `json:"properties"`
 	}
@@ -115,6 +117,12 @@ func decodeSettings(r *Record) (any, error) {
 	}
 	set(&settings.DocumentedRoutes, body.Properties.DocumentedRoutes)
 	set(&settings.StorageSuffix, body.Properties.StorageSuffix)
+	set(&settings.ServiceSuffix, body.Properties.ServiceSuffix)
+	for label := range strings.SplitSeq(settings.ServiceSuffix, ".") {
+		if settings.ServiceSuffix != "" && !service.ValidLabel(label) {
+			return nil, refuse(CodeInvalidRequestFormat, "properties.serviceSuffix", "The serviceSuffix '%s' must be a DNS name in lower case.", settings.ServiceSuffix)
+		}
+	}
 	set(&settings.Tenant, body.Properties.Tenant)
 	return &settings, nil
 }

@@ -32,7 +32,7 @@ func (c *Change) Finish() (*Outcome, error) {
 		puts = append(puts, e)
 	}
 	after := newCloud(c.before.entries.with(puts, outcome.Deletes), outcome.Counters, c.before.Revision)
-	judge := &judge{before: c.before, after: after, options: c.options, counters: &outcome.Counters}
+	judge := &judge{before: c.before, after: after, options: c.options, counters: &outcome.Counters, nested: c.nested}
 	for _, e := range puts {
 		if err := judge.written(e); err != nil {
 			return nil, c.asWritten(e.key, about(err, e.record.ID))

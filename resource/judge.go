@@ -15,7 +15,8 @@ type judge struct {
 	before, after *Cloud
 	options       Options
 	counters      *Counters
-	checkOnly     bool // nothing is allotted
+	checkOnly     bool              // nothing is allotted
+	nested        map[string]string // Change.nested
 
 	nics      *nicIndex
 	instances *instanceIndex

@@ -24,8 +24,8 @@ type instanceIndex struct {
 // namesOf are the names that are an instance's alone.
 func namesOf(i *instance) []string {
 	names := slices.Clone(i.Hosts)
-	if i.service.Zones != nil {
-		names = append(names, i.service.LabelSpace()+"/"+strings.ToLower(i.ServiceInstance.Name))
+	if i.Space != "" {
+		names = append(names, i.Space+"/"+strings.ToLower(i.ServiceInstance.Name))
 	}
 	return names
 }
@@ -64,7 +64,7 @@ func (j *judge) instance(e *entry, one *instance) error {
 			return conflict("NameAlreadyTaken", "name", "The name '%s' is already taken: by %s.", name[strings.IndexByte(name, '/')+1:], other.ID)
 		}
 	}
-	identities, err := j.admitted(one)
+	identities, err := j.admitted(e, one)
 	if err != nil || j.checkOnly {
 		return err
 	}
@@ -98,8 +98,8 @@ func (j *judge) instance(e *entry, one *instance) error {
 }
 
 // admitted finds the identities of the subnets that an instance's rules name: IdentityNone for those that were written
-// as deleted (FW-7).
-func (j *judge) admitted(one *instance) (map[string]model.Identity, error) {
+// as deleted (FW-7). A rule that is a resource of its own keeps the one that it has while others are written.
+func (j *judge) admitted(e *entry, one *instance) (map[string]model.Identity, error) {
 	identities := make(map[string]model.Identity, len(one.Sources))
 	admit := func(subnet model.ResourceID) (err error) {
 		source := one.Sources[subnet.Key()]
@@ -107,7 +107,9 @@ func (j *judge) admitted(one *instance) (map[string]model.Identity, error) {
 			return nil
 		}
 		identity := model.IdentityNone
-		if !source.Deleted {
+		if was, known := e.record.Allotted.Rules[subnet.Key()]; known && source.Apart && !j.writesNow(e, source) {
+			identity = was
+		} else if !source.Deleted {
 			identity, err = j.admit(one, subnet, source)
 		}
 		identities[subnet.Key()] = identity
@@ -127,6 +129,12 @@ func (j *judge) admitted(one *instance) (map[string]model.Identity, error) {
 		}
 	}
 	return identities, nil
+}
+
+// writesNow tells whether the child that a source stands in is the one that the change writes.
+func (j *judge) writesNow(e *entry, source service.Source) bool {
+	prefix := j.nested[e.key]
+	return prefix != "" && strings.HasPrefix(source.Field, prefix)
 }
 
 // admit finds the identity of the subnet that a network rule lets in. The subnet must have the endpoint, unless the rule

@@ -37,6 +37,10 @@ type Source struct {
 	Field         string // of the subnet's id
 	Deleted       bool   // as networkSourceDeleted: the rule lets nobody in (FW-7)
 	IgnoreMissing bool   // ignoreMissingVnetServiceEndpoint (FW-6)
+
+	// Apart: the rule is a resource of its own in the instance, a Child. A write of another does not write it anew, so it
+	// stays with the subnet that it was written for (FW-7).
+	Apart bool
 }
 
 // AddSource adds a subnet that a rule names.
@@ -86,19 +90,26 @@ var notPublic = []netip.Prefix{
 
 // IPRule reads a public IPv4 address, or a range of them up to /30 (FW-4).
 func IPRule(text, field string) (netip.Prefix, error) {
-	bad := func(reason string) (netip.Prefix, error) {
-		return netip.Prefix{}, Refuse(CodeInvalidValues, field,
-			"Values for request parameters are invalid: networkAcls.ipRules[*].value '%s' %s.", text, reason)
+	prefix, err := PublicRange(text, field)
+	if err == nil && strings.Contains(text, "/") && prefix.Bits() >= 31 {
+		return netip.Prefix{}, badRange(text, field, "is a /31 or /32: write its addresses one by one, without a length")
 	}
+	return prefix, err
+}
+
+func badRange(text, field, reason string) error {
+	return Refuse(CodeInvalidValues, field, "Values for request parameters are invalid: networkAcls.ipRules[*].value '%s' %s.", text, reason)
+}
+
+// PublicRange reads a public IPv4 address, or a range of them in CIDR form.
+func PublicRange(text, field string) (netip.Prefix, error) {
+	bad := func(reason string) (netip.Prefix, error) { return netip.Prefix{}, badRange(text, field, reason) }
 	prefix, err := netip.ParsePrefix(text)
 	if address, plain := netip.ParseAddr(text); plain == nil && address.Is4() {
 		prefix, err = netip.PrefixFrom(address, 32), nil
 	}
 	if err != nil || !prefix.Addr().Is4() || prefix != prefix.Masked() {
 		return bad("is neither an IPv4 address nor a range in CIDR form without host bits")
-	}
-	if strings.Contains(text, "/") && prefix.Bits() >= 31 {
-		return bad("is a /31 or /32: write its addresses one by one, without a length")
 	}
 	if slices.ContainsFunc(notPublic, prefix.Overlaps) {
 		return bad("is in a private or reserved range: only public addresses can be allowed; for a subnet use a virtual network rule")

@@ -39,6 +39,7 @@ const StateDeleted = "networkSourceDeleted"
 // Limits bound an instance's rules (FW-11).
 type Limits struct {
 	IPRules, VirtualNetworkRules int
+	SmallRanges                  bool   // IP rules may be a /31 or /32, which Storage refuses
 	Code, Message                string // of the refusal; Message has a %d for each of the two
 }
 
@@ -67,7 +68,11 @@ func ReadNetworkACLs(b *Body, acls *NetworkACLs, at string, limits Limits, into 
 		if _, err := OneOf(rule.Action, Index(at+".ipRules", i)+".action", "Allow"); err != nil {
 			return err
 		}
-		prefix, err := IPRule(rule.Value, Index(at+".ipRules", i)+".value")
+		read := IPRule
+		if limits.SmallRanges {
+			read = PublicRange
+		}
+		prefix, err := read(rule.Value, Index(at+".ipRules", i)+".value")
 		if err != nil {
 			return err
 		}

@@ -95,6 +95,14 @@ func (s *Service) LabelSpace() string {
 	return s.Name
 }
 
+// ZoneName is the name of a service's zone: Azure's own, or WORD.SUFFIX in a cloud with a suffix of its own.
+func ZoneName(settings *model.Settings, word, azure string) string {
+	if settings.ServiceSuffix == "" {
+		return azure
+	}
+	return word + "." + settings.ServiceSuffix
+}
+
 // NameIsValid is ValidName, or DNS's own rule for a label (RFC 1123 section 2.1).
 func (s *Service) NameIsValid(label string) bool {
 	if s.ValidName != nil {

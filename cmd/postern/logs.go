@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -49,6 +48,7 @@ func newLogs(a *app) *cobra.Command {
 	flags.StringVar(&status, "status", "", "entries with one `STATUS`: a number such as 403, or a text such as AuthorizationFailure")
 	flags.StringVar(&since, "since", "", "entries since a `TIME`: 90s, 5m, or 2006-01-02T15:04:05Z")
 	flags.BoolVar(&chosen.filter.DeniedOnly, "denied", false, "denials alone")
+	otel := flags.Bool("otel", false, "one line of JSON an entry by the names of OpenTelemetry, for a collector")
 	follow := flags.BoolP("follow", "f", false, "go on with new entries until interrupted")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if err := chosen.read(status, since, time.Now()); err != nil {
@@ -59,11 +59,11 @@ func newLogs(a *app) *cobra.Command {
 			return err
 		}
 		folder := filepath.Join(dir, logFolder)
-		printer := &logPrinter{w: a.stdout, json: *output == asJSON}
+		printer := &logPrinter{w: a.stdout, json: *output == asJSON, otel: *otel}
 		if *follow {
 			return followLogs(command.Context(), folder, chosen, printer, a.stderr)
 		}
-		return showLogs(folder, chosen, printer, a.stderr)
+		return showLogs(command.Context(), folder, chosen, printer, a.stderr)
 	}
 	return command
 }
@@ -90,24 +90,9 @@ func (s *selection) read(status, since string, now time.Time) error {
 	return nil
 }
 
-// logFiles lists the logs of a folder, by name.
-func logFiles(folder string) ([]string, error) {
-	entries, err := os.ReadDir(folder)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("list access logs: %w", err)
-	}
-	var paths []string
-	for _, entry := range entries {
-		if strings.HasSuffix(entry.Name(), ".jsonl") {
-			paths = append(paths, filepath.Join(folder, entry.Name()))
-		}
-	}
-	return paths, nil
-}
-
 // showLogs prints what there is.
-func showLogs(folder string, chosen selection, printer *logPrinter, warnings io.Writer) error {
-	paths, err := logFiles(folder)
+func showLogs(ctx context.Context, folder string, chosen selection, printer *logPrinter, warnings io.Writer) error {
+	paths, err := gateway.LogPaths(folder)
 	if err != nil {
 		return err
 	}
@@ -116,17 +101,12 @@ func showLogs(folder string, chosen selection, printer *logPrinter, warnings io.
 	}
 	var entries []gateway.Entry
 	for _, path := range paths {
-		file, err := os.Open(path)
-		if err != nil {
-			return fmt.Errorf("read access log: %w", err)
-		}
-		read, err := gateway.ReadLog(file)
-		file.Close()
+		read, err := gateway.ReadLogFile(ctx, path)
 		var unreadable *gateway.UnreadableLinesError
 		if errors.As(err, &unreadable) {
 			fmt.Fprintf(warnings, "postern: %s: %v\n", path, err)
 		} else if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+			return err
 		}
 		entries = append(entries, read...)
 	}
@@ -144,15 +124,20 @@ func ordered(entries []gateway.Entry, chosen selection) []gateway.Entry {
 type logPrinter struct {
 	w      io.Writer
 	json   bool
+	otel   bool
 	headed bool
 }
 
 func (p *logPrinter) print(entries []gateway.Entry) error {
-	if p.json {
+	if p.json || p.otel {
 		encoder := json.NewEncoder(p.w)
 		encoder.SetEscapeHTML(false)
 		for _, entry := range entries {
-			if err := encoder.Encode(entry); err != nil {
+			var line any = entry
+			if p.otel {
+				line = entry.LogRecord()
+			}
+			if err := encoder.Encode(line); err != nil {
 				return err
 			}
 		}
@@ -179,27 +164,36 @@ const followPause = 100 * time.Millisecond
 
 // followLogs prints what there is and what comes, also of gateways that begin later, until the context ends.
 func followLogs(ctx context.Context, folder string, chosen selection, printer *logPrinter, warnings io.Writer) error {
-	tails := map[string]*logTail{}
+	tails := map[string]*gateway.Tail{}
+	defer func() {
+		for _, tail := range tails {
+			tail.Close()
+		}
+	}()
 	ticker := time.NewTicker(followPause)
 	defer ticker.Stop()
 	for {
-		paths, err := logFiles(folder)
+		paths, err := gateway.LogPaths(folder)
 		if err != nil {
 			return err
 		}
 		var entries []gateway.Entry
+		behind := false
 		for _, path := range paths {
 			if tails[path] == nil {
-				tails[path] = &logTail{path: path}
+				tails[path] = gateway.NewTail(path)
 			}
-			read, err := tails[path].read()
+			read, more, err := tails[path].Read()
 			if err != nil {
 				fmt.Fprintf(warnings, "postern: %v\n", err)
 			}
-			entries = append(entries, read...)
+			entries, behind = append(entries, read...), behind || more
 		}
 		if err := printer.print(ordered(entries, chosen)); err != nil {
 			return err
+		}
+		if behind && ctx.Err() == nil {
+			continue
 		}
 		select {
 		case <-ctx.Done():

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"postern/gateway"
 )
 
 const logLine = `{"time":"2026-01-02T10:00:0N.000Z","account":"ACC","service":"table","operation":"InsertEntity","statusCode":204,"statusText":"Success","callerIpAddress":"10.0.0.4:5"}`
@@ -18,7 +20,7 @@ func line(account, second string) string {
 }
 
 // TestFollow reads as a person does who watches: what is there, what is appended (also in two halves), a log that begins
-// later, and one that begins anew.
+// later, one that begins anew, and one that goes on in a new part.
 func TestFollow(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), logFolder)
 	first, second := filepath.Join(folder, "gateway-a.jsonl"), filepath.Join(folder, "gateway-b.jsonl")
@@ -67,6 +69,13 @@ func TestFollow(t *testing.T) {
 	expect("four")
 	add(first, line("five", "5")+"\n")
 	expect("five")
+	add(first, line("six", "6")+"\n") // the last of its part
+	if err := os.Rename(first, first+".1"); err != nil {
+		t.Fatal(err)
+	}
+	add(first, line("seven", "7")+"\n")
+	expect("six")
+	expect("seven")
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
@@ -77,13 +86,12 @@ func TestFollow(t *testing.T) {
 func TestFollowedTableHasOneHeader(t *testing.T) {
 	var out strings.Builder
 	printer := &logPrinter{w: &out}
-	tail := &logTail{path: filepath.Join(t.TempDir(), "a.jsonl")}
+	path := filepath.Join(t.TempDir(), "a.jsonl")
 	for _, account := range []string{"one", "two"} {
-		if err := os.WriteFile(tail.path, []byte(line(account, "1")+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(line(account, "1")+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		tail.offset = 0
-		entries, err := tail.read()
+		entries, err := gateway.ReadLogFile(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}

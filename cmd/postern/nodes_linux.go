@@ -1,8 +1,11 @@
 package main
 
 import (
+	"io"
+
 	"github.com/spf13/cobra"
 
+	"postern/gateway"
 	"postern/model"
 	"postern/node"
 	"postern/store"
@@ -65,9 +68,31 @@ func newAgent(a *app) *cobra.Command {
 	return command
 }
 
+// accessLogFlags say where a gateway's access log goes.
+type accessLogFlags struct {
+	to              string
+	maxMiB, keepOld int
+}
+
+func (f *accessLogFlags) add(command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringVar(&f.to, "access-log", "", "`FILE` of the access log, or - for the standard output (default: logs/NODE.jsonl of the state folder)")
+	flags.IntVar(&f.maxMiB, "access-log-size", 64, "`MIB` of the access log's file before it is renamed and a new one begun")
+	flags.IntVar(&f.keepOld, "access-log-keep", 8, "how many renamed files are kept")
+}
+
+func (f *accessLogFlags) set(options *node.GatewayOptions, stdout io.Writer) {
+	if f.to == "-" {
+		options.LogTo = stdout
+		return
+	}
+	options.AccessLog = gateway.LogFile{Path: f.to, MaxBytes: int64(f.maxMiB) << 20, MaxParts: f.keepOld}
+}
+
 // newGateway is the process of a gateway.
 func newGateway(a *app) *cobra.Command {
 	var flags nodeFlags
+	var log accessLogFlags
 	command := &cobra.Command{
 		Use:   "gateway",
 		Short: "Answer for the services and the platform of a region",
@@ -78,11 +103,14 @@ func newGateway(a *app) *cobra.Command {
 				return err
 			}
 			defer connection.Close()
-			return node.RunGateway(command.Context(), node.GatewayOptions{
+			options := node.GatewayOptions{
 				Name: flags.name, Dir: dir, Store: connection, Sockets: node.KernelSockets{}, Log: logger(a.stderr),
-			})
+			}
+			log.set(&options, a.stdout)
+			return node.RunGateway(command.Context(), options)
 		},
 	}
 	flags.add(command)
+	log.add(command)
 	return command
 }

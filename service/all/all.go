@@ -7,14 +7,28 @@ import (
 
 	"postern/model"
 	"postern/service"
+	"postern/service/appservice"
+	"postern/service/cognitiveservices"
+	"postern/service/containerregistry"
+	"postern/service/cosmosdb"
+	"postern/service/datalakestore"
+	"postern/service/keyvault"
 	"postern/service/own"
+	"postern/service/postgresql"
 	"postern/service/storage"
 )
 
 // services stand in the order in which they are asked for a name; it changes nothing else.
 var services = []*service.Service{
 	storage.Service,
+	keyvault.Service,
+	cosmosdb.Service,
+	containerregistry.Service,
+	cognitiveservices.Service,
+	appservice.Service,
+	datalakestore.Service,
 	own.Service,
+	postgresql.Service,
 }
 
 // Services lists the descriptions. Do not change them.

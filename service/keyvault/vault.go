@@ -1,0 +1,63 @@
+package keyvault
+
+import (
+	"strings"
+
+	"postern/model"
+	"postern/service"
+)
+
+func decode(b *service.Body, vault *service.Instance) error {
+	var body struct {
+		Properties struct {
+			TenantID            string               `json:"tenantId"`
+			PublicNetworkAccess string               `json:"publicNetworkAccess"`
+			NetworkACLs         *service.NetworkACLs `json:"networkAcls"`
+		} `json:"properties"`
+	}
+	if err := b.Read(&body); err != nil {
+		return err
+	}
+	if !ValidName(strings.ToLower(vault.Name)) {
+		return service.Refuse("VaultNameNotValid", "name", "The vault name '%s' is invalid. A vault's name must be between 3-24 alphanumeric characters. "+
+			"The name must begin with a letter, end with a letter or digit, and not contain consecutive hyphens.", vault.Name)
+	}
+	vault.Ports = ports
+	vault.Rules = model.NetworkRules{DefaultAllow: true, Bypass: []string{"AzureServices"}}
+	if err := service.ReadPublicAccess(body.Properties.PublicNetworkAccess, &vault.Rules); err != nil {
+		return err
+	}
+	acls := body.Properties.NetworkACLs
+	if acls == nil {
+		return nil
+	}
+	if _, err := service.OneOf(acls.Bypass, "properties.networkAcls.bypass", "AzureServices", "None"); err != nil {
+		return err
+	}
+	if len(acls.ResourceAccessRules) > 0 {
+		return service.Refuse(service.CodeInvalidFormat, "properties.networkAcls.resourceAccessRules", "A key vault has no resourceAccessRules: "+
+			"trusted services come in by bypass AzureServices.")
+	}
+	return service.ReadNetworkACLs(b, acls, "properties.networkAcls", limits, vault)
+}
+
+// render answers the vault's address, what Azure fills in, and the state of each network rule (FW-7).
+func render(a *service.Answer) {
+	properties := a.Properties
+	service.Fill(properties, "sku", map[string]any{"family": "A", "name": "standard"})
+	service.Fill(properties, "tenantId", a.Settings.Tenant)
+	service.Fill(properties, "accessPolicies", []any{})
+	service.Fill(properties, "enabledForDeployment", false)
+	service.Fill(properties, "enableSoftDelete", true)
+	service.Fill(properties, "softDeleteRetentionInDays", 90)
+	service.Fill(properties, "publicNetworkAccess", "Enabled")
+	properties["vaultUri"] = "https://" + a.Host("") + "/"
+	properties["posternFrontAddress"] = a.Instance.Address.String()
+	acls := service.ObjectIn(properties, "networkAcls")
+	service.RenderNetworkACLs(a, acls)
+	// Addresses stand as ranges in answers, whatever they were written as.
+	for i, element := range service.ListIn(acls, "ipRules") {
+		rule := element.(map[string]any)
+		rule[service.Member(rule, "value")] = a.Instance.Rules.IPRules[i].String()
+	}
+}
