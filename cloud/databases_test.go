@@ -126,14 +126,14 @@ func (s *stage) run(environment []string, name string, arguments ...string) (str
 	return strings.TrimSpace(string(output)), err
 }
 
-// writeIdentity writes a certificate for a name and its key, as server.crt and server.key, and answers the authority's file.
-func writeIdentity(t *testing.T, dir, name string) (authority string) {
+// writeIdentity writes a certificate for names and its key, as server.crt and server.key, and answers the authority's file.
+func writeIdentity(t *testing.T, dir string, names ...string) (authority string) {
 	t.Helper()
 	made, err := certificate.NewAuthority("backend", nil, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf, err := made.Issue([]string{name}, time.Now())
+	leaf, err := made.Issue(names, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func writeIdentity(t *testing.T, dir, name string) (authority string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	authority = filepath.Join(dir, "ca.crt")
+	authority = filepath.Join(dir, "ca.pem")
 	for path, data := range map[string][]byte{authority: made.CertificatePEM(), filepath.Join(dir, "server.key"): pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
 		filepath.Join(dir, "server.crt"): pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Certificate[0]})} {
 		if err := os.WriteFile(path, data, 0o600); err != nil {

@@ -34,3 +34,14 @@ type Session struct {
 
 	Operation string // for the log: "login"
 }
+
+// ByAddress is the start-up of a protocol whose server speaks first: nothing is read, the address that was dialled decides,
+// and the backend's greeting is the first that the client hears. refusal makes what is said in its stead.
+func ByAddress(refusal func(*Denial) []byte) Startup {
+	return func(_ context.Context, client net.Conn, _ *tls.Config) (*Session, error) {
+		return &Session{Client: client, Operation: "Connect", Refuse: func(d *Denial) error {
+			_, err := client.Write(refusal(d))
+			return err
+		}}, nil
+	}
+}

@@ -13,8 +13,10 @@ import (
 	"postern/service/cosmosdb"
 	"postern/service/datalakestore"
 	"postern/service/keyvault"
+	"postern/service/mysql"
 	"postern/service/own"
 	"postern/service/postgresql"
+	"postern/service/sql"
 	"postern/service/storage"
 )
 
@@ -29,6 +31,10 @@ var services = []*service.Service{
 	datalakestore.Service,
 	own.Service,
 	postgresql.Service,
+	mysql.Service,
+	mysql.MariaDB,
+	sql.Service,
+	sql.Synapse,
 }
 
 // Services lists the descriptions. Do not change them.
