@@ -21,6 +21,9 @@ type writing struct {
 	body   json.RawMessage
 }
 
+// commitBound is how long the store may take.
+const commitBound = 30 * time.Second
+
 // write makes a change, stores it with a record of it, and waits a short time for the nodes. The outcome has no
 // operation when they have applied it, or nothing was written; otherwise that goes on in the background.
 func (a *API) write(ctx context.Context, w writing, build func(*resource.Cloud, *resource.Change) error) (*resource.Cloud, Outcome, error) {
@@ -31,24 +34,32 @@ func (a *API) write(ctx context.Context, w writing, build func(*resource.Cloud, 
 	if err != nil {
 		return nil, Outcome{}, err
 	}
+	answered := false
+	defer func() {
+		if !answered { // refused, enforced, or a panic on the way: the next writer must have its turn
+			a.operations.finish(mine)
+		}
+	}()
 	mine.Location = "global"
-	cloud, err := a.cache.Change(ctx, a.options, &mine.Operation, func(cloud *resource.Cloud, change *resource.Change) error {
+	// A writer that goes away does not leave open whether its write was made.
+	committing, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitBound)
+	defer cancel()
+	cloud, err := a.cache.Change(committing, a.options, &mine.Operation, func(cloud *resource.Cloud, change *resource.Change) error {
 		if len(w.id.Types) > 0 {
 			mine.Location = locationOf(cloud, w.id, w.body)
 		}
 		return build(cloud, change)
 	})
 	if err != nil || mine.Revision == 0 {
-		a.operations.finish(mine)
 		return cloud, Outcome{}, err
 	}
 	a.operations.stored(mine)
-	window, cancel := context.WithTimeout(ctx, a.Wait)
-	defer cancel()
+	window, ended := context.WithTimeout(ctx, a.Wait)
+	defer ended()
 	if err := a.await(window, mine); err == nil {
-		a.operations.finish(mine)
 		return cloud, Outcome{Revision: mine.Revision}, nil
 	}
+	answered = true
 	outcome := Outcome{Revision: mine.Revision, Operation: a.operations.tell(mine)}
 	a.work.Go(func() { a.complete(mine) })
 	return cloud, outcome, nil
@@ -122,7 +133,10 @@ func (a *API) complete(t *tracked) {
 // recover stays with a failed operation until it is enforced after all, or its resources have been written again.
 func (a *API) recover(t *tracked) {
 	for !a.operations.superseded(t) {
-		if a.await(a.ctx, t) == nil {
+		bounded, cancel := context.WithTimeout(a.ctx, a.Bound)
+		err := a.await(bounded, t)
+		cancel()
+		if err == nil {
 			a.operations.recovered(t)
 			return
 		}

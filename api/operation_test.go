@@ -269,3 +269,41 @@ func TestAwaitEnds(t *testing.T) {
 		t.Errorf("no operation: %v", err)
 	}
 }
+
+// TestWriterGoes covers that a writer that does not wait for its answer leaves no doubt: its write is made, or was not begun.
+func TestWriterGoes(t *testing.T) {
+	c, nic, other := startNetwork(t)
+	c.hurry(time.Minute, time.Minute)
+	hurried, cancel := context.WithCancel(c.ctx)
+	answer := make(chan api.Outcome, 1)
+	go func() {
+		made, err := c.api.Put(hurried, nic, json.RawMessage(nicBody), api.Conditions{})
+		if err != nil {
+			t.Error(err)
+		}
+		answer <- made
+	}()
+	for { // until it is stored, and waits for the node
+		if _, err := c.api.Get(c.ctx, nic); err == nil {
+			break
+		}
+		select {
+		case <-c.ctx.Done():
+			t.Fatal("the NIC is not stored")
+		case <-time.After(5 * time.Millisecond): // the pause of a bounded wait
+		}
+	}
+	cancel()
+	made := <-answer
+	if made.Operation == nil || c.stateOf(t, nic) != api.Updating {
+		t.Fatalf("%+v, %s", made, c.stateOf(t, nic))
+	}
+	if _, err := c.api.Put(hurried, nic, json.RawMessage(nicBody), api.Conditions{}); err == nil {
+		t.Error("another write of the NIC is let in")
+	}
+	c.join(t, "host-a", &driver{})
+	if err := c.api.Await(c.ctx, made.Operation); err != nil {
+		t.Error(err)
+	}
+	c.put(t, other, nicBody)
+}

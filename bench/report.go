@@ -60,7 +60,7 @@ func (r Report) WriteTable(out io.Writer) error {
 		}
 		if row.Theirs == 0 {
 			target := "-"
-			if row.Target == 0 {
+			if row.Target == 0 && row.Pass {
 				result = "-"
 			} else {
 				target = sign + " " + figure(row.Target)

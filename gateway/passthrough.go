@@ -66,6 +66,9 @@ func (g *Gateway) passOn(ctx context.Context, c *connection, way model.Way, x *e
 	case way == model.WayTLS: // what hides its name is not let in: it could be anyone's
 		target, fault = Target{Service: snapshot.serviceFor(caller)}, service.NoSuchName
 	}
+	if session.Part != "" {
+		target.Part = session.Part
+	}
 	x.entry.setTarget(target)
 	denial := &service.Denial{Kind: caller.Kind, Caller: caller.Address, Host: session.Host, Instance: target.Name, Part: target.Part,
 		RequestID: x.entry.RequestID}

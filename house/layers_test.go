@@ -19,6 +19,7 @@ var layers = [][]string{
 		"datapath/kernel/bpf", "datapath/userspace/splice"},
 	// What a service is; each of them, with the protocols that they speak; their list; resources, which know no service.
 	{"service", "protocol/*"},
+	{"service/messaging"}, // what Service Bus and Event Hubs share
 	{"service/*"},
 	{"service/all"},
 	{"resource"},

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,6 +52,7 @@ type GatewayOptions struct {
 	Reach func(context.Context, plan.Node) error
 
 	AccessLog gateway.LogFile // where the access log is kept; without a path: LogFile
+	Metrics   string          // HOST:PORT that answers GET /metrics beside MetricsSocket; "": none
 	LogTo     io.Writer       // takes the access log in place of a file; nil: the file
 }
 
@@ -100,7 +102,9 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 		return err
 	}
 	minter := certificate.NewMinter(authority, suffixes(), nil)
+	registry := newMetrics()
 	s.gateway, err = gateway.New(gateway.Config{
+		Metrics:   registry,
 		AccessLog: log, BuiltIn: map[string]http.Handler{"storage/table": s.tables}, Tokens: managedIdentities(issuer),
 		Dial: new(net.Dialer).DialContext, GetCertificate: minter.GetCertificate, Logger: options.Log,
 	})
@@ -120,6 +124,12 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	if err := s.serve(ctx, group, options.Sockets); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(AgentDir(options.Dir), 0o700); err != nil {
+		return fmt.Errorf("make folder for the metrics' socket: %w", err)
+	}
+	if err := serveMetrics(ctx, group, registry, MetricsSocket(options.Dir, options.Name), options.Metrics); err != nil {
 		return err
 	}
 	group.Go(func() error {

@@ -113,6 +113,7 @@ func (c *Change) Put(id ID, body json.RawMessage) (created bool, err error) {
 	created = record == nil
 	if created {
 		record = &Record{ID: id.String(), Type: id.Type()}
+		withOnly(id, object)
 	} else if err := c.keepApart(id, record, object); err != nil {
 		return false, about(err, id.String())
 	}
@@ -155,6 +156,10 @@ func (c *Change) Delete(id ID) (existed bool, err error) {
 		return true, nil
 	}
 	_, spec, _ := lookup(id.Provider, id.Types)
+	if spec.only != "" {
+		return false, about(&Error{Code: "MethodNotAllowed", Status: http.StatusMethodNotAllowed, Message: fmt.Sprintf(
+			"'%s' is a part of '%s', which cannot be without it: write it anew with what it shall be.", id.Name(), id.Root().Name())}, id.String())
+	}
 	parent, list, err := c.children(record, spec)
 	if err != nil {
 		return false, about(err, id.String())

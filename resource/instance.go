@@ -26,7 +26,7 @@ func serviceTypes(services []*service.Service) []typeSpec {
 			typ := &s.Types[i]
 			spec := typeSpec{name: typ.Name, decode: func(r *Record) (any, error) { return decodeInstance(s, typ, r) }}
 			for _, child := range typ.Children {
-				spec.children = append(spec.children, childSpec{collection: child.Collection, property: child.Property, apart: child.Apart})
+				spec.children = append(spec.children, childSpec{collection: child.Collection, property: child.Property, apart: child.Apart, only: child.Only})
 			}
 			list = append(list, spec)
 		}
@@ -185,6 +185,22 @@ func (a *answer) about(object, properties map[string]any, noun *instance) *servi
 		out.Zones = noun.service.Zones(settings)
 	}
 	return out
+}
+
+// withOnly gives a new record's body the children that are there from the beginning.
+func withOnly(id ID, object map[string]any) {
+	spec, _, _ := lookup(id.Provider, id.Types)
+	if spec == nil {
+		return
+	}
+	for _, child := range spec.children {
+		if child.only == "" {
+			continue
+		}
+		if properties := objectIn(object, "properties"); service.ListIn(properties, child.property) == nil {
+			properties[child.property] = []any{map[string]any{"name": child.only, "properties": map[string]any{}}}
+		}
+	}
 }
 
 // keepApart carries the children that stand apart from a record's body into the one that replaces it.

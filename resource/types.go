@@ -19,6 +19,7 @@ type childSpec struct {
 	collection string // in ids: "subnets"
 	property   string // in the parent's properties
 	apart      bool   // the parent's answers do not have it, and a write of the parent leaves it
+	only       string // the name of the one child, which comes and goes with the parent
 }
 
 // Names of the types.

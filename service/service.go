@@ -82,6 +82,10 @@ type Child struct {
 	Collection, Property string
 	Apart                bool
 
+	// Only is the one name that children have: "default" of networkRuleSets. That child is there from the instance's
+	// creation, and stays. "": they come and go.
+	Only string
+
 	// Model is as Type.Model. Render completes the answer about one child.
 	Model  string
 	Render func(a *Answer, properties map[string]any)

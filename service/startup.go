@@ -20,6 +20,10 @@ type Session struct {
 	// Host is the full name that the client asked for; "" where it said none: then the address that it dialled decides.
 	Host string
 
+	// Part is the sub-service that the protocol is, where names do not say it: it can have backends of its own, and those
+	// for all where it has none. "": what the name says.
+	Part string
+
 	// Client is the connection to go on with: it gives what was read but is for the backend first, and has TLS on top if
 	// that was taken here.
 	Client net.Conn

@@ -93,6 +93,7 @@ func (f *accessLogFlags) set(options *node.GatewayOptions, stdout io.Writer) {
 func newGateway(a *app) *cobra.Command {
 	var flags nodeFlags
 	var log accessLogFlags
+	var metrics string
 	command := &cobra.Command{
 		Use:   "gateway",
 		Short: "Answer for the services and the platform of a region",
@@ -104,7 +105,7 @@ func newGateway(a *app) *cobra.Command {
 			}
 			defer connection.Close()
 			options := node.GatewayOptions{
-				Name: flags.name, Dir: dir, Store: connection, Sockets: node.KernelSockets{}, Log: logger(a.stderr),
+				Name: flags.name, Dir: dir, Store: connection, Sockets: node.KernelSockets{}, Log: logger(a.stderr), Metrics: metrics,
 			}
 			log.set(&options, a.stdout)
 			return node.RunGateway(command.Context(), options)
@@ -112,5 +113,6 @@ func newGateway(a *app) *cobra.Command {
 	}
 	flags.add(command)
 	log.add(command)
+	command.Flags().StringVar(&metrics, "metrics", "", "`HOST:PORT` that answers GET /metrics for Prometheus, beside the socket in the state folder")
 	return command
 }

@@ -12,10 +12,12 @@ import (
 	"postern/service/containerregistry"
 	"postern/service/cosmosdb"
 	"postern/service/datalakestore"
+	"postern/service/eventhub"
 	"postern/service/keyvault"
 	"postern/service/mysql"
 	"postern/service/own"
 	"postern/service/postgresql"
+	"postern/service/servicebus"
 	"postern/service/sql"
 	"postern/service/storage"
 )
@@ -31,6 +33,8 @@ var services = []*service.Service{
 	datalakestore.Service,
 	own.Service,
 	postgresql.Service,
+	servicebus.Service,
+	eventhub.Service,
 	mysql.Service,
 	mysql.MariaDB,
 	sql.Service,
