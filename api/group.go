@@ -20,7 +20,7 @@ func GroupNotFound(group string) error {
 }
 
 // Group reads a resource group. One that was never put, but is there since it has resources or is the default one, has
-// the location of its first resource.
+// the location of its first resource; the default one is in westeurope where a node stands there.
 func (a *API) Group(ctx context.Context, subscription, group string) (json.RawMessage, error) {
 	cloud, err := a.cache.Current(ctx)
 	if err != nil {
@@ -88,6 +88,9 @@ func groupsOf(cloud *resource.Cloud, subscription string) ([]Group, error) {
 			located[key] = strings.ToLower(strings.ReplaceAll(body.Location, " ", ""))
 		}
 	}
+	if slices.Contains(cloud.Regions(nil), defaultLocation) {
+		located[resource.DefaultResourceGroup] = defaultLocation
+	}
 	for key, group := range groups {
 		if group.Body != nil {
 			continue
@@ -109,7 +112,7 @@ func groupsOf(cloud *resource.Cloud, subscription string) ([]Group, error) {
 	return list, nil
 }
 
-// defaultLocation is the default group's while nothing is in it.
+// defaultLocation is the default group's where a node stands there, or nothing is in the group.
 const defaultLocation = "westeurope"
 
 // DeleteGroup removes a resource group and all that is in it, in one change: when a resource outside refers to one inside,

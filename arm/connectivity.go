@@ -114,6 +114,9 @@ func (w *watch) addressOf(target string) (string, error) {
 	if err != nil {
 		return "", badQuestion("destination.resourceId", "'%.200s' is not the id of a resource.", target)
 	}
+	if err := w.readable(id); err != nil {
+		return "", err
+	}
 	for i := range w.snapshot.VirtualMachines {
 		machine := &w.snapshot.VirtualMachines[i]
 		if own := w.interfaces(machine); machine.ID.Is(id.Model()) && len(own) > 0 {

@@ -165,10 +165,11 @@ func validateDeployment(r *request) (int, any, error) {
 	return http.StatusOK, validation{Record: record}, nil
 }
 
-// judged answers a refusal in a form of its own; any other error stays one.
+// judged answers a refusal in a form of its own; any other error stays one, as does that of a request without a template.
 func judged(err error, form func(*resource.Error) any) (int, any, error) {
+	var unreadable *deployment.UnreadableError
 	var fault *resource.Error
-	if errors.As(err, &fault) {
+	if errors.As(err, &fault) && !errors.As(err, &unreadable) {
 		return http.StatusOK, form(fault), nil
 	}
 	return 0, nil, err

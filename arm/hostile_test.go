@@ -44,6 +44,7 @@ type hostile struct {
 	*fixture
 	socket   *http.Client
 	revision int64
+	unasked  bool // the bodies have no template, so that there is nothing to answer
 }
 
 func startHostile(t *testing.T) *hostile {
@@ -86,7 +87,8 @@ func (h *hostile) refused(t *testing.T, what, method, path, body string) answere
 		Error struct{ Code, Message string }
 	}
 	target, _, _ := strings.Cut(strings.ToLower(path), "?")
-	question := strings.HasSuffix(target, "/whatif") || strings.HasSuffix(target, "/validate") // whose answer may be that it would be refused
+	// The answer of a question may be that it would be refused; not when there is no question in the body.
+	question := (strings.HasSuffix(target, "/whatif") || strings.HasSuffix(target, "/validate")) && !h.unasked
 	if !(question && answer.status == http.StatusOK) && (answer.status < 400 || answer.status >= 500) {
 		t.Errorf("%s: %s %.200s: %d %.300s, want a refusal", what, method, path, answer.status, answer.body)
 	} else if method != http.MethodHead {
@@ -153,6 +155,7 @@ func TestHostile(t *testing.T) {
 			if !slices.Contains([]string{"PUT", "PATCH", "POST"}, route.Method) || slices.Contains(bodyless, strings.ToLower(action)) || strings.HasSuffix(route.Path, "/catalogue") {
 				continue
 			}
+			h.unasked = strings.Contains(strings.ToLower(route.Path), "/resourcegroups/*/providers/microsoft.resources/deployments/")
 			for what, body := range hostileBodies {
 				h.refused(t, what, route.Method, filled(route, "demo")+version, body)
 			}

@@ -107,15 +107,7 @@ func (r *request) locations() ([]model.Location, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := map[model.Location]bool{}
-	for _, region := range catalogue.Regions("Storage") {
-		found[region] = true
-	}
-	for _, node := range cloud.Snapshot().Nodes {
-		found[node.Location] = true
-	}
-	delete(found, "")
-	return slices.Sorted(maps.Keys(found)), nil
+	return cloud.Regions(catalogue.Regions("Storage")), nil
 }
 
 func listLocations(r *request) (int, any, error) {

@@ -38,7 +38,7 @@ const (
 )
 
 // showTopology answers the network resources of a group, of a VNet or of a subnet, in the watcher's region, and how they hang
-// together.
+// together: those that the caller may read (GOV-1).
 func showTopology(r *request) (int, any, error) {
 	var question struct {
 		Group  string    `json:"targetResourceGroupName"`
@@ -69,7 +69,8 @@ func showTopology(r *request) (int, any, error) {
 	now := time.Now().UTC()
 	answer := topology{ID: uuid.NewString(), Created: now, LastModified: now, Resources: []*topologyElement{}}
 	for _, element := range all {
-		if kept(element) && strings.EqualFold(string(element.Location), w.location) {
+		id, err := resource.ParseID(string(element.ID))
+		if err == nil && kept(element) && strings.EqualFold(string(element.Location), w.location) && r.mayRead(id) {
 			answer.Resources = append(answer.Resources, element)
 		}
 	}

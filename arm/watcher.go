@@ -84,11 +84,22 @@ func badQuestion(field, format string, args ...any) error {
 	return &resource.Error{Code: resource.CodeInvalidRequestContent, Status: http.StatusBadRequest, Target: field, Message: fmt.Sprintf(format, args...)}
 }
 
+// readable refuses a question about a resource that the caller may not read: the answer would tell of it (GOV-1).
+func (w *watch) readable(id resource.ID) error {
+	if w.request.mayRead(id) {
+		return nil
+	}
+	return Forbidden(w.request.caller, id.Type()+"/read", id.String())
+}
+
 // machine finds the VM that a question is about; it must be in the watcher's region.
 func (w *watch) machine(target string) (*model.VirtualMachine, error) {
 	id, err := resource.ParseID(target)
 	if err != nil || !strings.EqualFold(id.Type(), resource.TypeVirtualMachine) {
 		return nil, badQuestion("targetResourceId", "'%.200s' is not the id of a virtual machine.", target)
+	}
+	if err := w.readable(id); err != nil {
+		return nil, err
 	}
 	at := slices.IndexFunc(w.snapshot.VirtualMachines, func(vm model.VirtualMachine) bool { return vm.ID.Is(id.Model()) })
 	if at < 0 {
@@ -115,6 +126,11 @@ func (w *watch) interfaces(machine *model.VirtualMachine) []*model.NetworkInterf
 
 // endpoint finds the NIC that a question is about: the one that it names, the VM's one with an address, or its only one.
 func (w *watch) endpoint(machine *model.VirtualMachine, named string, address netip.Addr) (*model.NetworkInterface, error) {
+	if id, err := resource.ParseID(named); err == nil {
+		if err := w.readable(id); err != nil {
+			return nil, err
+		}
+	}
 	own := w.interfaces(machine)
 	for _, nic := range own {
 		if named != "" && nic.ID.Is(model.ResourceID(named)) || named == "" && (len(own) == 1 || nic.IPv4 == address) {

@@ -1,6 +1,7 @@
 package arm_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/network/armnetwork/v11"
 
 	"postern/api"
+	"postern/authorization"
 	"postern/resource"
 )
 
@@ -104,6 +106,32 @@ func TestSDKNextHop(t *testing.T) {
 	_, err = watchers.BeginGetNextHop(c.ctx, "demo", "nobody", armnetwork.NextHopParameters{
 		TargetResourceID: c.machineID("vm-app"), SourceIPAddress: to.Ptr("10.1.0.4"), DestinationIPAddress: to.Ptr("10.1.1.4")}, nil)
 	refused(t, err, http.StatusNotFound, "ResourceNotFound")
+}
+
+// Who may ask a watcher learns of those resources alone that it may read.
+func TestWatcherTellsWhatMayBeRead(t *testing.T) {
+	c := startWatched(t)
+	watcher := group + "/providers/Microsoft.Network/networkWatchers/watcher"
+	asker, token := c.principal(t, "asker", "Network Contributor", watcher)
+	vm, other := *c.machineID("vm-app"), *c.machineID("vm-data")
+	ask := func(what, action, body string, status int, code string) string {
+		t.Helper()
+		return c.want(t, what, "POST", watcher+"/"+action+version, token, body, status, code)
+	}
+	flow := `{"targetResourceId":"` + vm + `","direction":"Outbound","protocol":"TCP","localIPAddress":"10.1.0.4","localPort":"50000","remoteIPAddress":"10.1.1.4","remotePort":"443"}`
+	hop := `{"targetResourceId":"` + vm + `","sourceIPAddress":"10.1.0.4","destinationIPAddress":"10.1.1.4"%s}`
+	connect := `{"source":{"resourceId":"` + vm + `"},"destination":{"resourceId":"` + other + `","port":443}}`
+	for action, body := range map[string]string{"nextHop": fmt.Sprintf(hop, ""), "ipFlowVerify": flow, "securityGroupView": `{"targetResourceId":"` + vm + `"}`, "connectivityCheck": connect} {
+		ask("GOV-1 a VM that the caller may not read", action, body, http.StatusForbidden, "AuthorizationFailed")
+	}
+	c.assign(t, asker.ObjectID, authorization.Reader, vm)
+	ask("GOV-1 a VM that it may read", "nextHop", fmt.Sprintf(hop, ""), http.StatusOK, "")
+	ask("GOV-1 a NIC that it may not", "nextHop", fmt.Sprintf(hop, `,"targetNicResourceId":"`+nics+`/nic-app"`), http.StatusForbidden, "AuthorizationFailed")
+	ask("GOV-1 a destination that it may not", "connectivityCheck", connect, http.StatusForbidden, "AuthorizationFailed")
+	topology := ask("GOV-1 the topology", "topology", `{"targetResourceGroupName":"demo"}`, http.StatusOK, "")
+	if !strings.Contains(topology, `"name":"vm-app","id"`) || strings.Contains(topology, `"name":"vm-data","id"`) || strings.Contains(topology, `"name":"vnet","id"`) {
+		t.Errorf("GOV-1 the topology has more than may be read: %s", topology)
+	}
 }
 
 // storageAddress is an address that the endpoint of westeurope has.

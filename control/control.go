@@ -66,7 +66,7 @@ func Start(dir string, log *slog.Logger, options Options) (*Plane, error) {
 		Store: opened, Cache: server.NewCache(opened.Store), Compiler: new(compile.Compiler),
 		catalogues: server.NewCatalogues(opened.Store), log: log, ctx: ctx, stop: stop,
 	}
-	p.API = api.New(opened.Store, p.Cache, resource.Options{FrontAddresses: p.frontAddresses, KnownTag: p.knownTag})
+	p.API = api.New(opened.Store, p.Cache, resource.Options{FrontAddresses: p.frontAddresses, KnownTag: p.knownTag, Regions: p.regions})
 	p.API.Wired = options.Wired
 	p.API.Wait, p.API.Bound = cmp.Or(options.Wait, api.DefaultWait), cmp.Or(options.Bound, api.DefaultBound)
 	if _, err := p.Catalogue(ctx); err != nil {
@@ -146,6 +146,16 @@ func (p *Plane) knownTag(name string) bool {
 	}
 	_, ok := catalogue.Tag(name)
 	return ok
+}
+
+// regions are those that the catalogue names. Without a catalogue it is the one that is built in.
+func (p *Plane) regions() []model.Location {
+	catalogue, err := p.catalogues.Current(p.ctx)
+	if err != nil {
+		p.log.Error("read the service tags, which locations are checked with", "error", err)
+		catalogue = servicetag.BuiltIn()
+	}
+	return catalogue.Regions("Storage")
 }
 
 // Close stops everything. It is safe to call twice.

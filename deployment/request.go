@@ -31,17 +31,32 @@ const (
 	Complete    = "Complete"
 )
 
-// read reads a request's body and expands its template. The error is a *resource.Error.
+// UnreadableError refuses a request that is no JSON or has no template: there is nothing in it to judge.
+type UnreadableError struct{ refusal *resource.Error }
+
+func (e *UnreadableError) Error() string { return e.refusal.Error() }
+
+func (e *UnreadableError) Unwrap() error { return e.refusal }
+
+// read reads a request's body and expands its template. The error is or wraps a *resource.Error.
 func (s *Service) read(ctx context.Context, r Request) (*asked, error) {
 	if err := checkName(r.Name); err != nil {
 		return nil, err
 	}
 	body, err := template.Read(r.Body)
 	if err != nil {
-		return nil, invalid(resource.CodeInvalidRequestContent, "", "The request content was invalid and could not be deserialized: %s", plainOf(err))
+		return nil, &UnreadableError{invalid(resource.CodeInvalidRequestContent, "", "The request content was invalid and could not be deserialized: %s", plainOf(err))}
 	}
 	a := &asked{Request: r, mode: Incremental, tags: map[string]string{}}
 	properties := body.Member("properties")
+	if link := properties.Member("templateLink"); link.Value() != nil {
+		return nil, invalid("InvalidTemplateLink", "properties.templateLink", "Templates are not fetched from anywhere: send the template itself, in "+
+			"'properties.template' (az: --template-file).")
+	}
+	inline := properties.Member("template")
+	if inline.Value() == nil {
+		return nil, &UnreadableError{invalid(template.CodeInvalidTemplate, "properties.template", "The deployment has no template: send it in 'properties.template'.")}
+	}
 	text := func(n *template.Node) string {
 		value, _ := n.Value().(string)
 		return value
@@ -68,10 +83,6 @@ func (s *Service) read(ctx context.Context, r Request) (*asked, error) {
 			a.tags[name] = fmt.Sprint(value)
 		}
 	}
-	if link := properties.Member("templateLink"); link.Value() != nil {
-		return nil, invalid("InvalidTemplateLink", "properties.templateLink", "Templates are not fetched from anywhere: send the template itself, in "+
-			"'properties.template' (az: --template-file).")
-	}
 	if properties.Member("parametersLink").Value() != nil {
 		return nil, invalid("InvalidParametersLink", "properties.parametersLink", "Parameters are not fetched from anywhere: send them in 'properties.parameters'.")
 	}
@@ -80,10 +91,6 @@ func (s *Service) read(ctx context.Context, r Request) (*asked, error) {
 			"deploy that one again.")
 	}
 	a.idsAlone = strings.EqualFold(text(properties.Member("whatIfSettings").Member("resultFormat")), "ResourceIdOnly")
-	inline := properties.Member("template")
-	if inline.Value() == nil {
-		return nil, invalid("InvalidTemplate", "properties.template", "The deployment has no template: send it in 'properties.template'.")
-	}
 	if a.template, err = template.New(inline); err != nil {
 		return nil, refusalOf(err)
 	}

@@ -29,6 +29,9 @@ type Options struct {
 	// other. nil: the form of a tag is all that is checked.
 	KnownTag func(name string) bool
 
+	// Regions are those that the service tags name; nil: resource groups may be anywhere.
+	Regions func() []model.Location
+
 	// Now is the time that accounts and VMs are made at; nil means time.Now.
 	Now func() time.Time
 

@@ -1,7 +1,10 @@
 package resource
 
 import (
+	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 
 	"postern/model"
@@ -28,6 +31,33 @@ func decodeResourceGroup(r *Record) (any, error) {
 	}
 	location, err := body.location()
 	return &resourceGroup{model.ResourceID(r.ID), location}, err
+}
+
+// resourceGroup refuses a new group in a region that is none: neither the service tags nor a node name it, nor is it of
+// Azure's pairs, which the articles' commands are in.
+func (j *judge) resourceGroup(e *entry, group *resourceGroup) error {
+	if j.options.Regions == nil || j.before.entries.find(e.key) != nil || model.RegionPair(group.location) != "" {
+		return nil
+	}
+	regions := j.after.Regions(j.options.Regions())
+	if slices.Contains(regions, group.location) {
+		return nil
+	}
+	return refuse("LocationNotAvailableForResourceGroup", "location", "The provided location '%.100s' is not available for resource group. "+
+		"List of available regions is '%s'.", group.location, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(regions)), ","), "[]"))
+}
+
+// Regions are the regions that nodes stand in, and given ones, sorted.
+func (c *Cloud) Regions(more []model.Location) []model.Location {
+	found := map[model.Location]bool{}
+	for _, region := range more {
+		found[region] = true
+	}
+	for _, node := range c.Snapshot().Nodes {
+		found[node.Location] = true
+	}
+	delete(found, "")
+	return slices.Sorted(maps.Keys(found))
 }
 
 // GroupID is the id of a resource group. Unlike all others it ends in the group's own name.

@@ -32,6 +32,8 @@ func (j *judge) written(e *entry) error {
 	}
 	j.name(e)
 	switch noun := e.noun.(type) {
+	case *resourceGroup:
+		return j.resourceGroup(e, noun)
 	case *model.Node:
 		return j.node(noun)
 	case *model.VirtualNetwork:

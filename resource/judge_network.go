@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 // is already in the subnets.
 func (j *judge) virtualNetwork(e *entry, vnet *model.VirtualNetwork) error {
 	j.numberVNet(e, vnet)
+	j.part(e, vnet)
 	for i := range vnet.Subnets {
 		if err := j.subnet(vnet, &vnet.Subnets[i], index("properties.subnets", i)+".properties"); err != nil {
 			return err
@@ -49,6 +51,30 @@ func (j *judge) apartFromPeersOf(common, vnet *model.VirtualNetwork) error {
 		}
 	}
 	return nil
+}
+
+// part keeps in mind which halves of connected peerings a write takes away, until there is one again: the other half is
+// Disconnected then, not Initiated (HYB-3).
+func (j *judge) part(e *entry, vnet *model.VirtualNetwork) {
+	old := j.before.vnet(vnet.ID)
+	if j.checkOnly || old == nil {
+		return
+	}
+	parted := make(map[uint32]int64)
+	maps.Copy(parted, e.record.Allotted.Parted)
+	for _, half := range old.Peerings {
+		if remote := j.before.vnet(half.RemoteVirtualNetwork); remote != nil && peered(remote, vnet) && !peered(vnet, remote) {
+			parted[remote.Number] = j.before.Revision
+		}
+	}
+	for _, half := range vnet.Peerings {
+		if remote := j.after.vnet(half.RemoteVirtualNetwork); remote != nil {
+			delete(parted, remote.Number)
+		}
+	}
+	if e.record.Allotted.Parted = parted; len(parted) == 0 {
+		e.record.Allotted.Parted = nil // as it was before the first
+	}
 }
 
 // numberVNet gives the VNet its number and each subnet its identity: those of subnets that stay are kept.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"postern/model"
 )
 
 // refused compares an error with the code and the field that it must have.
@@ -131,6 +133,42 @@ func TestUses(t *testing.T) {
 			_, err := change(t, cloud, c.line)
 			refused(t, err, c.code, c.target)
 		})
+	}
+}
+
+func TestGroupsRegion(t *testing.T) {
+	options := testOptions()
+	options.Regions = func() []model.Location { return []model.Location{"italynorth"} }
+	put := func(cloud *Cloud, name, location string) (*Outcome, error) {
+		id, err := GroupID(DefaultSubscription, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := NewChange(cloud, options)
+		if _, err := c.Put(id, json.RawMessage(`{"location":"`+location+`","tags":{"a":"`+name+`"}}`)); err != nil {
+			return nil, err
+		}
+		return c.Finish()
+	}
+	cloud := sample(t)
+	for _, location := range []string{"italynorth", "Italy North", "westeurope", "eastus"} { // a tag's, a node's, one of a pair
+		if _, err := put(cloud, "lab", location); err != nil {
+			t.Errorf("%s: %v", location, err)
+		}
+	}
+	_, err := put(cloud, "lab", "nowhere")
+	refused(t, err, "LocationNotAvailableForResourceGroup", "location")
+	if err == nil || !strings.HasSuffix(err.(*Error).Message, "List of available regions is 'italynorth,westeurope'.") {
+		t.Errorf("%v", err)
+	}
+	// One that is there may be written anew, whatever has become of its region.
+	made, err := put(cloud, "lab", "italynorth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Regions = func() []model.Location { return nil }
+	if _, err := put(made.After.At(2, made.Puts), "lab", "italynorth"); err != nil {
+		t.Error(err)
 	}
 }
 

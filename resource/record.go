@@ -50,6 +50,10 @@ type Allotted struct {
 	// Secondary are a NIC's: lower-case name of an ipConfiguration that is not the primary one to its address or block.
 	Secondary map[string]netip.Prefix `json:"secondary,omitempty"`
 
+	// Parted are a VNet's: number of a VNet that it was peered with, to the revision of the cloud before its half of the
+	// peering was deleted (HYB-3).
+	Parted map[uint32]int64 `json:"parted,omitempty"`
+
 	// Endpoint is an own service's: the identity and the bit of its endpoint, which all services with the same one share.
 	Endpoint OwnEndpoint `json:"endpoint,omitzero"`
 

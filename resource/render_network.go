@@ -50,8 +50,14 @@ func (a *answer) serviceEndpoint(endpoint map[string]any, region model.Location)
 	endpoint["service"], endpoint["provisioningState"], endpoint["locations"] = service.Endpoint, a.state, locations
 }
 
-// peering answers a half's state: Connected when the other half exists, Initiated while it does not, Disconnected when
-// the other VNet is gone.
+// parted tells whether the remote VNet had a half of its own, and the answer's VNet has not been written since that went.
+func (a *answer) parted(remote, vnet *model.VirtualNetwork) bool {
+	revision, ok := a.cloud.entries.find(remote.ID.Key()).record.Allotted.Parted[vnet.Number]
+	return ok && a.entry.record.Revision <= revision
+}
+
+// peering answers a half's state (HYB-3): Connected when the other half exists, Initiated while it does not yet, Disconnected
+// when it has gone, or the other VNet.
 func (a *answer) peering(properties map[string]any, vnet *model.VirtualNetwork, peering *model.Peering) {
 	fill(properties, "allowVirtualNetworkAccess", true)
 	for _, name := range []string{"allowForwardedTraffic", "allowGatewayTransit", "useRemoteGateways", "doNotVerifyRemoteGateways"} {
@@ -67,6 +73,8 @@ func (a *answer) peering(properties map[string]any, vnet *model.VirtualNetwork, 
 		properties["peeringState"] = "Disconnected"
 	case peered(remote, vnet):
 		properties["peeringState"] = "Connected"
+	case a.parted(remote, vnet):
+		properties["peeringState"] = "Disconnected"
 	default:
 		properties["peeringState"] = "Initiated"
 	}
@@ -74,7 +82,7 @@ func (a *answer) peering(properties map[string]any, vnet *model.VirtualNetwork, 
 		return
 	}
 	properties["peeringSyncLevel"] = "FullyInSync"
-	if properties["peeringState"] == "Initiated" {
+	if properties["peeringState"] != "Connected" {
 		properties["peeringSyncLevel"] = "RemoteNotInSync"
 	}
 	for _, name := range []string{"remoteAddressSpace", "remoteVirtualNetworkAddressSpace"} {
