@@ -15,13 +15,13 @@ func TestMySQL(t *testing.T) {
 	s := start(t, Userspace, "", application...)
 	dir, port := ordinaryDir(t), strconv.Itoa(freePort(t))
 	data := filepath.Join(dir, "data")
-	if output, err := ordinary(exec.CommandContext(s.ctx, install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal",
+	if output, err := ordinary(dir, exec.CommandContext(s.ctx, install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal",
 		"--skip-test-db", "--skip-name-resolve")).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", install, err, output)
 	}
 	authority := writeIdentity(t, dir, "shop.mysql.database.azure.com")
 	backend := "127.0.0.1:" + port
-	s.background(ordinary(exec.Command(program, "--no-defaults", "--datadir="+data, "--port="+port, "--bind-address=127.0.0.1", "--socket="+filepath.Join(dir, "s"),
+	s.background(ordinary(dir, exec.Command(program, "--no-defaults", "--datadir="+data, "--port="+port, "--bind-address=127.0.0.1", "--socket="+filepath.Join(dir, "s"),
 		"--ssl-cert="+filepath.Join(dir, "server.crt"), "--ssl-key="+filepath.Join(dir, "server.key"), "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M",
 		"--pid-file="+filepath.Join(dir, "pid"))), backend)
 	s.apply(subnet("vnet/app", "10.13.76.0/24", withSQL))

@@ -64,8 +64,9 @@ func (s *stage) forwarded(from Machine, to string) (port string) {
 	return port
 }
 
-// account of the ordinary user that database servers run as: they refuse to be root.
-func ordinary(command *exec.Cmd) *exec.Cmd {
+// ordinary makes a command one of an ordinary user, in a folder of that user's: database servers refuse to be root.
+func ordinary(dir string, command *exec.Cmd) *exec.Cmd {
+	command.Dir, command.Env = dir, append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
 	if os.Getuid() == 0 {
 		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
@@ -176,12 +177,12 @@ func TestPostgreSQL(t *testing.T) {
 	s := start(t, Userspace, "", application...)
 	dir, port := ordinaryDir(t), strconv.Itoa(freePort(t))
 	data := filepath.Join(dir, "data")
-	if output, err := ordinary(exec.CommandContext(s.ctx, initdb, "-D", data, "-A", "trust", "-U", "bob", "-E", "UTF8", "--locale=C", "--no-sync")).CombinedOutput(); err != nil {
+	if output, err := ordinary(dir, exec.CommandContext(s.ctx, initdb, "-D", data, "-A", "trust", "-U", "bob", "-E", "UTF8", "--locale=C", "--no-sync")).CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, output)
 	}
 	authority := writeIdentity(t, dir, host)
 	backend := "127.0.0.1:" + port
-	s.background(ordinary(exec.Command(program, "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off",
+	s.background(ordinary(dir, exec.Command(program, "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off",
 		"-c", "ssl=on", "-c", "ssl_cert_file="+filepath.Join(dir, "server.crt"), "-c", "ssl_key_file="+filepath.Join(dir, "server.key"))), backend)
 	s.apply(subnet("vnet/app", "10.13.76.0/24", withSQL))
 	s.apply(server(typ, "pgshop", backend, "administratorLogin: bob, administratorLoginPassword: secret"), subnetRule(t, typ, "pgshop", "app"))

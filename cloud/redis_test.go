@@ -16,7 +16,7 @@ func TestRedis(t *testing.T) {
 	s := start(t, Userspace, "", application...)
 	backend := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
 	_, port, _ := net.SplitHostPort(backend)
-	s.background(ordinary(exec.Command(program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", ordinaryDir(t))), backend)
+	s.background(ordinary(ordinaryDir(t), exec.Command(program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no")), backend)
 	with := func(rules string) string {
 		return strings.NewReplacer("BACKEND", backend, "RULES", rules).Replace(document)
 	}
