@@ -230,9 +230,13 @@ func TestControlPlaneKilled(t *testing.T) {
 		if names, _ := filepath.Glob(fmt.Sprintf("/run/netns/postern-%d.*", first.command.Process.Pid)); len(names) > 0 {
 			t.Errorf("the dead run's namespaces are there: %v", names)
 		}
-		if after := resources(); after != before {
-			t.Errorf("resources changed:\n%s\n%s", before, after)
-		}
+		// A write whose end was not on record is Updating until the new nodes have applied it too.
+		s.eventually("wait for the same resources", func() error {
+			if after := resources(); after != before {
+				return fmt.Errorf("resources changed:\n%s\n%s", before, after)
+			}
+			return nil
+		})
 		if is := identity(); is != was {
 			t.Errorf("nic-app was %s, is %s", was, is)
 		}
