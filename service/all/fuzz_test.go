@@ -23,10 +23,10 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		var object map[string]any
 		if json.Unmarshal([]byte(body), &object) != nil || object == nil {
-			t.Skip("the door refuses what is no object")
+			return // the door refuses what is no object
 		}
 		if ambiguous(object) {
-			t.Skip("the door refuses a member that stands twice")
+			return // the door refuses a member that stands twice
 		}
 		written, err := json.Marshal(object)
 		if err != nil {
