@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -45,7 +45,7 @@ func (p *Principal) setSecret() (secret string) {
 	random, salt := make([]byte, 32), make([]byte, 16)
 	rand.Read(random) // never fails, by its documentation
 	rand.Read(salt)
-	secret = base64.RawURLEncoding.EncodeToString(random)
+	secret = hex.EncodeToString(random) // no command line takes it for an option, and no shell for more than a word
 	p.Salt, p.Hash = salt, hashOf(salt, secret)
 	return secret
 }

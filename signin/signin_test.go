@@ -58,8 +58,8 @@ func serve(t *testing.T) (*Service, memory, string) {
 	t.Helper()
 	secrets := memory{}
 	service, secret := open(t, secrets)
-	if secret == "" {
-		t.Fatal("the first principal's secret is not told")
+	if strings.Trim(secret, "0123456789abcdef") != "" || len(secret) != 64 {
+		t.Fatalf("the first principal's secret is %q, want 64 hexadecimal digits", secret)
 	}
 	return service, secrets, secret
 }
