@@ -10,22 +10,8 @@ import (
 // namespace's own body.
 func TestNetworkRuleSets(t *testing.T) {
 	f := start(t)
-	token := f.token(t)
 	const network = group + "/providers/Microsoft.Network/virtualNetworks/messaging"
-	want := func(t *testing.T, method, path, body string, status int, texts ...string) string {
-		t.Helper()
-		got := f.send(t, method, path, token, body, "Content-Type", "application/json")
-		plain := strings.NewReplacer(" ", "", "\n", "").Replace(got.body)
-		if got.status != status {
-			t.Fatalf("%s %s: %d, want %d: %s", method, path, got.status, status, got.body)
-		}
-		for _, text := range texts {
-			if !strings.Contains(plain, text) {
-				t.Errorf("%s %s has no %s: %s", method, path, text, got.body)
-			}
-		}
-		return plain
-	}
+	want := f.asker(t)
 	want(t, http.MethodPut, network+version, `{"location":"westeurope","properties":{"addressSpace":{"addressPrefixes":["10.9.0.0/16"]},"subnets":[
 	  {"name":"all","properties":{"addressPrefix":"10.9.1.0/24","serviceEndpoints":[{"service":"Microsoft.ServiceBus"},{"service":"Microsoft.EventHub"}]}},
 	  {"name":"bare","properties":{"addressPrefix":"10.9.2.0/24"}}]}}`, 201)

@@ -76,22 +76,8 @@ var serviceCases = []serviceCase{{
 // TestServices writes, reads, changes and deletes an instance of each service through the door, which knows none of them.
 func TestServices(t *testing.T) {
 	f := start(t)
-	token := f.token(t)
 	const network = group + "/providers/Microsoft.Network/virtualNetworks/services"
-	want := func(t *testing.T, method, path, body string, status int, texts ...string) string {
-		t.Helper()
-		got := f.send(t, method, path, token, body, "Content-Type", "application/json")
-		plain := strings.NewReplacer(" ", "", "\n", "").Replace(got.body)
-		if got.status != status {
-			t.Fatalf("%s %s: %d, want %d: %s", method, path, got.status, status, got.body)
-		}
-		for _, text := range texts {
-			if !strings.Contains(plain, text) {
-				t.Errorf("%s %s has no %s: %s", method, path, text, got.body)
-			}
-		}
-		return plain
-	}
+	want := f.asker(t)
 	want(t, http.MethodPut, network+version, `{"location":"westeurope","properties":{"addressSpace":{"addressPrefixes":["10.9.0.0/16"]},"subnets":[
 	  {"name":"all","properties":{"addressPrefix":"10.9.1.0/24","serviceEndpoints":[{"service":"Microsoft.KeyVault"},{"service":"Microsoft.AzureCosmosDB"},
 	    {"service":"Microsoft.ContainerRegistry"},{"service":"Microsoft.CognitiveServices"},{"service":"Microsoft.Web"},{"service":"Microsoft.AzureActiveDirectory"}]}},
@@ -134,5 +120,25 @@ func TestServices(t *testing.T) {
 			want(t, http.MethodDelete, path, "", 200)
 			want(t, http.MethodGet, path, "", 404, `"code":"ResourceNotFound"`)
 		})
+	}
+}
+
+// asker makes the owner's way to send a request: it must have a status, and its answer, which is given without spaces, texts.
+func (f *fixture) asker(t *testing.T) func(t *testing.T, method, path, body string, status int, texts ...string) string {
+	t.Helper()
+	token := f.token(t)
+	return func(t *testing.T, method, path, body string, status int, texts ...string) string {
+		t.Helper()
+		got := f.send(t, method, path, token, body, "Content-Type", "application/json")
+		plain := strings.NewReplacer(" ", "", "\n", "").Replace(got.body)
+		if got.status != status {
+			t.Fatalf("%s %s: %d, want %d: %s", method, path, got.status, status, got.body)
+		}
+		for _, text := range texts {
+			if !strings.Contains(plain, text) {
+				t.Errorf("%s %s has no %s: %s", method, path, text, got.body)
+			}
+		}
+		return plain
 	}
 }

@@ -69,13 +69,18 @@ func lambdaVariable(s *scope, c *call) (any, error) {
 	return nil, fmt.Errorf("there is no lambda around it with a variable '%s'", name)
 }
 
+// listOf evaluates an argument that must be a list.
+func (s *scope) listOf(argument expression) ([]any, error) {
+	value, err := s.eval(argument)
+	if err != nil {
+		return nil, err
+	}
+	return listAt([]any{value}, 0)
+}
+
 // over evaluates the list and the lambda of a call, and hands over what the lambda makes of each element.
 func (s *scope) over(c *call, most int, each func(i int, element, made any) error) error {
-	value, err := s.eval(c.arguments[0])
-	if err != nil {
-		return err
-	}
-	list, err := listAt([]any{value}, 0)
+	list, err := s.listOf(c.arguments[0])
 	if err != nil {
 		return err
 	}
@@ -150,11 +155,7 @@ func mapValues(s *scope, c *call) (any, error) {
 }
 
 func reduce(s *scope, c *call) (any, error) {
-	value, err := s.eval(c.arguments[0])
-	if err != nil {
-		return nil, err
-	}
-	list, err := listAt([]any{value}, 0)
+	list, err := s.listOf(c.arguments[0])
 	if err != nil {
 		return nil, err
 	}
@@ -176,11 +177,7 @@ func reduce(s *scope, c *call) (any, error) {
 
 // sorted orders a list by a lambda that tells whether its first variable goes before its second.
 func sorted(s *scope, c *call) (any, error) {
-	value, err := s.eval(c.arguments[0])
-	if err != nil {
-		return nil, err
-	}
-	list, err := listAt([]any{value}, 0)
+	list, err := s.listOf(c.arguments[0])
 	if err != nil {
 		return nil, err
 	}
