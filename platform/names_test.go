@@ -251,14 +251,7 @@ func TestSizes(t *testing.T) {
 }
 
 func TestResolver(t *testing.T) {
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	packets, listener := listenBoth(t)
 	handler := dns.HandlerFunc(func(w dns.ResponseWriter, request *dns.Msg) {
 		answer, _ := upstreamOf{}.Exchange(context.Background(), request)
 		if w.LocalAddr().Network() == "udp" {
@@ -280,6 +273,24 @@ func TestResolver(t *testing.T) {
 	if err != nil || len(answer.Answer) != 50 {
 		t.Errorf("%v, %v", answer, err)
 	}
+}
+
+// listenBoth takes a port that is free for UDP and for TCP: the system gives one for either alone, and another program may have its twin.
+func listenBoth(t *testing.T) (net.PacketConn, net.Listener) {
+	var taken error
+	for range 100 {
+		packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		listener, err := net.Listen("tcp", packets.LocalAddr().String())
+		if err == nil {
+			return packets, listener
+		}
+		taken = errors.Join(err, packets.Close())
+	}
+	t.Fatal(taken)
+	return nil, nil
 }
 
 func TestNamesOverTCP(t *testing.T) {
