@@ -73,7 +73,7 @@ func TestNoAllocations(t *testing.T) {
 	t.Run("new flows in a full table", func(t *testing.T) {
 		table := newFlowTable(1024, 4)
 		next := 0
-		send := func() { next++; table.send(numberedKey(next), 0, 0, 0) }
+		send := func() { next++; table.send(numberedKey(next), 0, passage{}, 0) }
 		for range 4096 {
 			send()
 		}
@@ -100,6 +100,6 @@ func BenchmarkNewFlow(b *testing.B) {
 	next := 0
 	for b.Loop() {
 		next++
-		table.send(numberedKey(next&0xffffff), int64(next), 0, 0)
+		table.send(numberedKey(next&0xffffff), int64(next), passage{}, 0)
 	}
 }

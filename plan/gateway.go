@@ -72,6 +72,14 @@ type Edge struct {
 	OutboundAddress netip.Addr   `json:"outboundAddress"` // default outbound traffic leaves from here
 	NICs            []EgressNIC  `json:"nics"`            // every NIC of the region, by Subnet and IPv4
 	PlatformPool    netip.Prefix `json:"platformPool"`    // the pool of PlatformAddress
+
+	NATGateways map[Ref]NATGateway `json:"natGateways,omitempty"` // those that NICs leave by
+}
+
+// NATGateway is a NAT gateway that has a public address (OUT-1).
+type NATGateway struct {
+	ID        model.ResourceID `json:"id"`
+	Addresses []netip.Addr     `json:"addresses"` // sorted, never empty
 }
 
 // EgressNIC is one NIC as the Internet sees it.
@@ -89,4 +97,9 @@ type EgressNIC struct {
 
 	// Outbound tells whether default outbound access is on.
 	Outbound bool `json:"outbound"`
+
+	// NATGateway is the NAT gateway of its subnet, "" for none, and NATAddress the one of its addresses that new
+	// connections of this NIC leave from. Those that are open keep theirs as long as the gateway has it.
+	NATGateway Ref        `json:"natGateway,omitempty"`
+	NATAddress netip.Addr `json:"natAddress,omitzero"`
 }

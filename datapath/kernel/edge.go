@@ -24,7 +24,7 @@ func (d *Driver) applyEdge(node plan.Node) error {
 	egresses := map[bpf.PosternEgressKey]bpf.PosternEgress{}
 	ingresses := map[uint32]bpf.PosternIngress{}
 	for _, nic := range edge.NICs {
-		out := bpf.PosternEgress{Public: be32(nic.Public), Platform: be32(nic.PlatformAddress)}
+		out := bpf.PosternEgress{Public: be32(nic.Public), Platform: be32(nic.PlatformAddress), Nat: be32(nic.NATAddress)}
 		if nic.Outbound {
 			out.Outbound = 1
 		}

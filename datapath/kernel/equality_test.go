@@ -194,6 +194,8 @@ type pair struct {
 	got    []byte
 	reason model.Reason // that the kernel counted
 	nic    uint32
+
+	mark, wantMark uint32 // of what leaves the edge
 }
 
 // runnable tells whether the kernel's test run takes a frame at all: not one that ends inside its Ethernet or IP header.
