@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -51,6 +52,10 @@ func TestEquality(t *testing.T) {
 			t.Errorf("no random packet met reason %s: the comparison says nothing about it", reason)
 		}
 	}
+	t.Logf("%7d past a NAT gateway", twins.direct)
+	if twins.direct == 0 {
+		t.Error("no random packet went past a NAT gateway, as a flow's that the Internet opened does")
+	}
 }
 
 func FuzzEquality(f *testing.F) {
@@ -74,6 +79,7 @@ func FuzzEquality(f *testing.F) {
 type twins struct {
 	driver  *Driver
 	nextNIC uint32
+	direct  int // packets that left to the Internet past their NIC's NAT gateway (OUT-1)
 }
 
 // newTwins makes a network namespace with a fabric interface and links for six NICs, and the driver inside it.
@@ -177,6 +183,11 @@ func (w *twins) compare(t testing.TB, seed uint64, packets int) []model.Reason {
 		pair.reason, pair.nic = increment(before, after)
 		before = after
 		met = append(met, pair.want.Verdict.Reason)
+		if pair.want.Verdict.Reason == model.ReasonInternet && slices.ContainsFunc(random.Node.Host.NICs, func(nic plan.NIC) bool {
+			return nic.Number == pair.want.NIC && nic.NATGateway
+		}) {
+			w.direct++
+		}
 		if problem := pair.differ(); problem != "" {
 			t.Fatalf("seed %d packet %d (from the VM: %v): %s\nsent\n%spipeline %v %v\n%skernel %d %v\n%s", seed, i, i%3 != 0, problem,
 				dump(pair.sent), pair.want.Verdict.Action, pair.want.Verdict.Reason, dump(pair.want.Data),
