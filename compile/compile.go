@@ -108,6 +108,7 @@ type indexed struct {
 	tables   map[string]*model.RouteTable
 	groups   map[string]*model.NetworkSecurityGroup
 	publics  map[string]*model.PublicIPAddress
+	nats     *natGateways
 	policies map[string]*model.ServiceEndpointPolicy
 	services map[string]model.Service         // that subnets can reach, by endpoint
 	machines map[string]*model.VirtualMachine // by NIC
@@ -186,6 +187,7 @@ func index(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) *indexed {
 		}
 	}
 	slices.SortFunc(in.nics, func(a, b nic) int { return cmp.Compare(a.Number, b.Number) })
+	in.nats = natGatewaysOf(snapshot)
 	return in
 }
 
@@ -279,5 +281,5 @@ func (in *indexed) nodeOf(role model.Role, location model.Location) *model.Node 
 
 // hasOutbound tells whether a NIC has some way out to the Internet (OUT-1, OUT-2).
 func (in *indexed) hasOutbound(nic nic) bool {
-	return in.public(nic).IsValid() || nic.subnet.DefaultOutboundAccess
+	return in.nats.of(nic.subnet) != nil || in.public(nic).IsValid() || nic.subnet.DefaultOutboundAccess
 }

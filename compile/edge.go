@@ -25,10 +25,18 @@ func (in *indexed) edge(node *model.Node) (*plan.Edge, error) {
 			return nil, fmt.Errorf("platformPool %s is too small: NICs %s and %s would share an address", node.PlatformPool, other, nic.ID)
 		}
 		taken[address] = nic.ID
-		out.NICs = append(out.NICs, plan.EgressNIC{
+		entry := plan.EgressNIC{
 			Subnet: nic.subnet.Identity, IPv4: nic.IPv4, Locator: in.locators[nic.Node],
 			Public: in.public(nic), PlatformAddress: address, Outbound: nic.subnet.DefaultOutboundAccess,
-		})
+		}
+		if gateway := in.nats.of(nic.subnet); gateway != nil {
+			if out.NATGateways == nil {
+				out.NATGateways = map[plan.Ref]plan.NATGateway{}
+			}
+			entry.NATGateway = share(out.NATGateways, "natGateway", *gateway)
+			entry.NATAddress = gateway.Addresses[int(nic.Number)%len(gateway.Addresses)]
+		}
+		out.NICs = append(out.NICs, entry)
 	}
 	return out, nil
 }

@@ -43,7 +43,7 @@ func (in *indexed) host(node *model.Node, nics []nic, directories map[uint32][]p
 		out.Services[services.ref] = services.table
 		entry := plan.NIC{
 			Number: nic.Number, ID: nic.ID, VNet: subnet.vnet.Number, Subnet: subnet.Identity, IPv4: nic.IPv4, MAC: nic.MAC,
-			Forwarding: nic.EnableIPForwarding, Outbound: in.hasOutbound(nic),
+			Forwarding: nic.EnableIPForwarding, Outbound: in.hasOutbound(nic), NATGateway: in.nats.of(subnet) != nil,
 			Routes: subnet.routesRef, Services: services.ref,
 			EnabledServices: subnet.table.EnabledServices(),
 		}

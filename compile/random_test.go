@@ -188,6 +188,7 @@ func shuffled(snapshot *model.Snapshot, seed int64) *model.Snapshot {
 	}
 	out.NetworkInterfaces = mix(random, out.NetworkInterfaces)
 	out.PublicIPAddresses = mix(random, out.PublicIPAddresses)
+	out.NatGateways = mix(random, out.NatGateways)
 	out.VirtualMachines = mix(random, out.VirtualMachines)
 	out.ServiceEndpointPolicies = mix(random, out.ServiceEndpointPolicies)
 	out.Instances = mix(random, out.Instances)

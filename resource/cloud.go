@@ -134,6 +134,7 @@ func (c *Cloud) assemble() *model.Snapshot {
 	s.NetworkSecurityGroups = nounsOf(c.entries, TypeNetworkSecurityGroup, func(noun *model.NetworkSecurityGroup) model.NetworkSecurityGroup { return *noun })
 	s.NetworkInterfaces = nounsOf(c.entries, TypeNetworkInterface, func(noun *networkInterface) model.NetworkInterface { return noun.NetworkInterface })
 	s.PublicIPAddresses = nounsOf(c.entries, TypePublicIPAddress, func(noun *model.PublicIPAddress) model.PublicIPAddress { return *noun })
+	s.NatGateways = nounsOf(c.entries, TypeNatGateway, func(noun *model.NatGateway) model.NatGateway { return *noun })
 	s.VirtualMachines = nounsOf(c.entries, TypeVirtualMachine, func(noun *virtualMachine) model.VirtualMachine { return noun.VirtualMachine })
 	s.ServiceEndpointPolicies = nounsOf(c.entries, TypeServiceEndpointPolicy, func(noun *model.ServiceEndpointPolicy) model.ServiceEndpointPolicy { return *noun })
 	for _, described := range all.Services() {

@@ -47,6 +47,7 @@ func (d *Driver) applyEdge(node plan.Node) error {
 		},
 		func() error { return d.egresses.prune(egresses) },
 		func() error { return d.ingresses.prune(ingresses) },
+		func() error { return d.endTranslated(edge) },
 	} {
 		if err := step(); err != nil {
 			return fmt.Errorf("apply plan of node %s: %w", node.Node, err)
