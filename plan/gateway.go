@@ -76,6 +76,23 @@ type Edge struct {
 	NATGateways map[Ref]NATGateway `json:"natGateways,omitempty"` // those that NICs leave by
 }
 
+// Exits are, by platform address, from where the connections that start there may leave (OUT-1): the first one is that of new
+// ones; the others are of those that are open. A NIC without a way out of this kind has none.
+func (e *Edge) Exits() map[netip.Addr][]netip.Addr {
+	exits := make(map[netip.Addr][]netip.Addr, len(e.NICs))
+	for _, nic := range e.NICs {
+		var list []netip.Addr
+		if nic.NATAddress.IsValid() {
+			list = append([]netip.Addr{nic.NATAddress}, e.NATGateways[nic.NATGateway].Addresses...)
+		}
+		if nic.Outbound && e.OutboundAddress.IsValid() {
+			list = append(list, e.OutboundAddress)
+		}
+		exits[nic.PlatformAddress] = list
+	}
+	return exits
+}
+
 // NATGateway is a NAT gateway that has a public address (OUT-1).
 type NATGateway struct {
 	ID        model.ResourceID `json:"id"`

@@ -3,6 +3,7 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -13,26 +14,32 @@ import (
 	"postern/plan"
 )
 
-// leaving is from which addresses the connections of a platform address may leave.
-type leaving map[netip.Addr][]netip.Addr
-
-func leavingOf(edge *plan.Edge) leaving {
-	out := make(leaving, len(edge.NICs))
-	for _, nic := range edge.NICs {
-		addresses := slices.Clone(edge.NATGateways[nic.NATGateway].Addresses)
-		if nic.Outbound {
-			addresses = append(addresses, edge.OutboundAddress)
-		}
-		out[nic.PlatformAddress] = addresses
+// endTranslated makes the kernel's NAT forget the connections that left from an address which their NIC may not use any
+// more: its NAT gateway lost it, or it has another gateway or none (OUT-1). The next packet of such a TCP connection
+// meets the NAT as one that it does not know. A process that has just begun does not know what was before, and looks.
+func (d *Driver) endTranslated(edge *plan.Edge) error {
+	now := edge.Exits()
+	if d.current != nil && d.current.Edge != nil && covers(now, d.current.Edge.Exits()) {
+		return nil
 	}
-	return out
+	filter := staleConnections{edge.PlatformPool, now}
+	for {
+		_, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, filter)
+		if errors.Is(err, netlink.ErrDumpInterrupted) {
+			continue // the table was made anew meanwhile, as it is when it grows
+		}
+		if err != nil {
+			return fmt.Errorf("end connections of addresses that are gone: %w", err)
+		}
+		return nil
+	}
 }
 
-// covers tells whether whatever may leave by other may leave by l too.
-func (l leaving) covers(other leaving) bool {
-	for platform, addresses := range other {
-		for _, address := range addresses {
-			if !slices.Contains(l[platform], address) {
+// covers tells whether every exit of some is still there.
+func covers(now, some map[netip.Addr][]netip.Addr) bool {
+	for platform, exits := range some {
+		for _, exit := range exits {
+			if !slices.Contains(now[platform], exit) {
 				return false
 			}
 		}
@@ -40,25 +47,10 @@ func (l leaving) covers(other leaving) bool {
 	return true
 }
 
-// endTranslated makes the kernel's NAT forget the connections that left from an address which their NIC may not use any
-// more: its NAT gateway lost it, or it has another gateway or none (OUT-1). The next packet of such a TCP connection
-// meets the NAT as one that it does not know. A process that has just begun does not know what was before, and looks.
-func (d *Driver) endTranslated(edge *plan.Edge) error {
-	now := leavingOf(edge)
-	if d.current != nil && d.current.Edge != nil && now.covers(leavingOf(d.current.Edge)) {
-		return nil
-	}
-	filter := staleConnections{edge.PlatformPool, now}
-	if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, filter); err != nil {
-		return fmt.Errorf("end connections of addresses that are gone: %w", err)
-	}
-	return nil
-}
-
-// staleConnections are the tracked connections of a pool that may not go on.
+// staleConnections are the tracked connections of a pool that leave by no exit of now.
 type staleConnections struct {
 	pool netip.Prefix
-	now  leaving
+	now  map[netip.Addr][]netip.Addr
 }
 
 // MatchConntrackFlow tells whether a connection is to be forgotten.

@@ -15,14 +15,14 @@ import (
 
 // EdgeOptions are the choices of an Edge.
 type EdgeOptions struct {
-	// HostInternet dials addresses that nobody on the simulated Internet has, with the real machine's sockets, for default
-	// outbound traffic: network is "tcp" or "udp". A net.Dialer's DialContext fits. nil: such addresses do not answer.
+	// HostInternet dials addresses that nobody on the simulated Internet has, with the real machine's sockets, for what leaves
+	// by a NAT gateway or default outbound access: network is "tcp" or "udp". A net.Dialer's DialContext fits. nil: such addresses do not answer.
 	// Private, loopback and link-local addresses are never dialled.
 	HostInternet func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Edge is the driver of an edge node: it joins fabric and Internet, and forwards default outbound connections from the
-// plan's OutboundAddress (OUT-1).
+// Edge is the driver of an edge node: it joins fabric and Internet, and forwards the connections that leave by a NAT gateway or
+// by default outbound access, from that gateway's address or the plan's OutboundAddress (OUT-1).
 type Edge struct {
 	name     string
 	fabric   *Fabric
@@ -90,19 +90,19 @@ func (e *Edge) Apply(ctx context.Context, node plan.Node) error {
 	e.platform.Store(&platform)
 	e.fabric.segment.announce(e.fabricPort, []model.Locator{node.Locator})
 	e.internet.segment.announce(e.internetPort, addresses)
-	if err := e.nat.setAddress(node.Edge.OutboundAddress); err != nil {
+	if err := e.nat.setExits(node.Edge); err != nil {
 		return fmt.Errorf("apply plan to edge %s: %w", e.name, err)
 	}
 	return nil
 }
 
 // fromFabric sends a packet out: from its public address, from its platform address to a service of the region
-// (FW-5), and all else by default outbound access.
+// (FW-5), and all else by its NAT gateway or default outbound access.
 func (e *Edge) fromFabric(packet, out []byte) {
 	result := e.pipeline.FromFabric(packet, out)
 	switch result.Verdict.Action {
 	case model.ToInternet:
-		if model.Function(packet[31]) == model.FunctionInternetEgress && len(result.Data) >= ipv4HeaderLength {
+		if model.Function(packet[31]) != model.FunctionRegionalEgress && len(result.Data) >= ipv4HeaderLength {
 			if _, shared := (*e.platform.Load())[netip.AddrFrom4([4]byte(result.Data[12:16]))]; shared {
 				e.nat.forward(result.Data)
 				return
@@ -114,7 +114,7 @@ func (e *Edge) fromFabric(packet, out []byte) {
 	}
 }
 
-// toFabric takes a packet for a public or platform address in, from the Internet or from default outbound access.
+// toFabric takes a packet for a public or platform address in, from the Internet or from the forwarding.
 func (e *Edge) toFabric(packet, out []byte) {
 	result := e.pipeline.ToFabric(packet, out)
 	switch result.Verdict.Action {
@@ -128,7 +128,7 @@ func (e *Edge) toFabric(packet, out []byte) {
 // Counters are the pipeline's.
 func (e *Edge) Counters() []pipeline.Counter { return e.pipeline.Counters() }
 
-// Outbound are the counters of default outbound access.
+// Outbound are the counters of NAT gateways and default outbound access.
 func (e *Edge) Outbound() OutboundCounters { return e.nat.counters() }
 
 // Stop makes the edge drop everything, as one that lost its power; Start ends it.
