@@ -14,8 +14,7 @@ type natGateways struct {
 func natGatewaysOf(snapshot *model.Snapshot) *natGateways {
 	g := &natGateways{byID: map[string]*plan.NATGateway{}, byVNet: map[string]*plan.NATGateway{}}
 	addresses := snapshot.NATAddresses()
-	for i := range snapshot.NatGateways {
-		gateway := &snapshot.NatGateways[i]
+	for _, gateway := range snapshot.NatGateways {
 		key := gateway.ID.Key()
 		if len(addresses[key]) == 0 {
 			continue

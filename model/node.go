@@ -65,16 +65,16 @@ type Snapshot struct {
 	Revision                int64
 	Settings                Settings
 	Zones                   []Zone // below which instances have names
-	Nodes                   []Node
-	VirtualNetworks         []VirtualNetwork
-	RouteTables             []RouteTable
-	NetworkSecurityGroups   []NetworkSecurityGroup
-	NetworkInterfaces       []NetworkInterface
-	PublicIPAddresses       []PublicIPAddress
-	NatGateways             []NatGateway
-	VirtualMachines         []VirtualMachine
-	ServiceEndpointPolicies []ServiceEndpointPolicy
-	Instances               []ServiceInstance
+	Nodes                   []*Node
+	VirtualNetworks         []*VirtualNetwork
+	RouteTables             []*RouteTable
+	NetworkSecurityGroups   []*NetworkSecurityGroup
+	NetworkInterfaces       []*NetworkInterface
+	PublicIPAddresses       []*PublicIPAddress
+	NatGateways             []*NatGateway
+	VirtualMachines         []*VirtualMachine
+	ServiceEndpointPolicies []*ServiceEndpointPolicy
+	Instances               []*ServiceInstance
 }
 
 // NATAddresses are the public addresses of every NAT gateway that has one, sorted, by the gateway's key.
@@ -83,12 +83,11 @@ func (s *Snapshot) NATAddresses() map[string][]netip.Addr {
 		return nil
 	}
 	publics := make(map[string]netip.Addr, len(s.PublicIPAddresses))
-	for i := range s.PublicIPAddresses {
-		publics[s.PublicIPAddresses[i].ID.Key()] = s.PublicIPAddresses[i].IPv4
+	for _, public := range s.PublicIPAddresses {
+		publics[public.ID.Key()] = public.IPv4
 	}
 	out := map[string][]netip.Addr{}
-	for i := range s.NatGateways {
-		gateway := &s.NatGateways[i]
+	for _, gateway := range s.NatGateways {
 		var list []netip.Addr
 		for _, id := range gateway.PublicIPAddresses {
 			if address := publics[id.Key()]; address.IsValid() {
