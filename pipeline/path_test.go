@@ -33,9 +33,12 @@ func paths(t testing.TB) []path {
 	w.send(1, udpFragment(vmApp, storage, 7, 0x2000, firstPart))
 	arp, edgeIn := arpFrame(vmApp, "10.1.0.1", 1), egress(model.FunctionInternetEgress, tcpData(vmApp, outsider, 1, 2, 1400))
 	fromInternet, big := tcpData(outsider, publicApp, 1, 80, 1400), tcpData(outsider, publicApp, 1, 80, 1600)
+	w.planA.Host.NICs[1].NATGateway = true
+	w.apply(t)
 	return []path{
 		{"encapsulate", fromVM(1, tcpData(vmApp, vmNeighbour, 40000, 80, 1400)), model.ToFabric, model.ReasonVirtualNetwork},
 		{"internet", fromVM(1, tcpData(vmApp, outsider, 40000, 80, 1400)), model.ToFabric, model.ReasonInternet},
+		{"by a NAT gateway", fromVM(2, tcpData(vmAppliance, outsider, 40000, 80, 1400)), model.ToFabric, model.ReasonNATGateway},
 		{"translate", fromVM(1, tcpData(vmApp, storage, 40000, 443, 1400)), model.ToFabric, model.ReasonServiceEndpoint},
 		{"translate an ICMP echo", fromVM(1, ping(vmApp, dns)), model.ToFabric, model.ReasonPlatform},
 		{"MSS, encapsulated", fromVM(1, withMSS(vmNeighbour)), model.ToFabric, model.ReasonVirtualNetwork},
