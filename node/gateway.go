@@ -105,7 +105,7 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	registry := newMetrics()
 	s.gateway, err = gateway.New(gateway.Config{
 		Metrics:   registry,
-		AccessLog: log, BuiltIn: map[string]http.Handler{"storage/table": s.tables}, Tokens: managedIdentities(issuer),
+		AccessLog: log, BuiltIn: map[string]http.Handler{"storage/table": withAccount(s.tables)}, Tokens: managedIdentities(issuer),
 		Dial: new(net.Dialer).DialContext, GetCertificate: minter.GetCertificate, Logger: options.Log,
 	})
 	if err != nil {
@@ -218,6 +218,16 @@ func (s *service) Close() error { return s.gateway.Close() }
 func (s *service) accountKeys(account string) ([2]string, bool) {
 	keys, ok := (*s.keys.Load())[strings.ToLower(account)]
 	return keys, ok
+}
+
+// withAccount tells the table service which requests have the account in their path.
+func withAccount(tables http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked, ok := gateway.RequestFrom(r.Context()); ok && asked.Root != "" {
+			r = tableservice.ByPath(r, strings.TrimPrefix(asked.Root, "/"))
+		}
+		tables.ServeHTTP(w, r)
+	})
 }
 
 // suffixes are what the names end in that the cloud's certificates are for: the zones of the services.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -41,7 +40,8 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Service is the http.Handler. The account comes from the Host header. It is safe for concurrent use.
+// Service is the http.Handler. The account comes from the Host header, or from the path (ByPath). It is safe for
+// concurrent use.
 type Service struct {
 	options Options
 
@@ -86,29 +86,12 @@ func (s *Service) account(name string) *account {
 	return have
 }
 
-// accountName takes the account out of a Host header: ACCOUNT.table.SUFFIX, with or without a port.
-func (s *Service) accountName(host string) (string, bool) {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	name, ok := strings.CutSuffix(strings.TrimSuffix(strings.ToLower(host), "."), ".table."+s.options.Suffix)
-	if !ok || len(name) < 3 || len(name) > 24 {
-		return "", false
-	}
-	for _, c := range []byte(name) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'z') {
-			return "", false
-		}
-	}
-	return name, true
-}
-
 // call is one request on its way through the service.
 type call struct {
 	service  *Service
 	account  *account
 	name     string // of the account
-	base     string // "https://ACCOUNT.table.SUFFIX"
+	base     string // "https://ACCOUNT.table.SUFFIX", or "http://HOST/ACCOUNT"
 	writer   http.ResponseWriter
 	request  *http.Request
 	resource resource
@@ -120,7 +103,7 @@ type call struct {
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := s.options.Now()
 	s.setCommon(w.Header(), r)
-	name, ok := s.accountName(r.Host)
+	name, base, ok := s.addressed(r)
 	if !ok {
 		writeFault(w, fault(http.StatusBadRequest, "InvalidUri",
 			"The host of the request is not ACCOUNT.table."+s.options.Suffix+"."), now)
@@ -134,11 +117,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeFault(w, refused, now)
 		return
 	}
-	c := &call{service: s, account: s.account(name), name: name, writer: w, request: r, now: now,
-		base: "https://" + name + ".table." + s.options.Suffix}
-	if r.TLS == nil {
-		c.base = "http" + strings.TrimPrefix(c.base, "https")
-	}
+	c := &call{service: s, account: s.account(name), name: name, base: base, writer: w, request: r, now: now}
 	if f := c.serve(); f != nil {
 		writeFault(w, f, now)
 	}
@@ -161,7 +140,7 @@ func (s *Service) setCommon(header http.Header, r *http.Request) {
 // serve finds what the request asks for. A fault that it gives has not been written yet.
 func (c *call) serve() *Fault {
 	var f *Fault
-	if c.resource, f = parsePath(c.request.URL.Path); f != nil {
+	if c.resource, f = c.parsePath(c.request.URL); f != nil {
 		return f
 	}
 	query := c.request.URL.Query()
