@@ -1,11 +1,12 @@
 // Package tableservice is a small Azure Table Storage: enough of its REST API that the official clients create tables and
-// insert, query, change and delete entities. It keeps everything in memory. The names, limits and faults are those of
+// insert, query, change and delete entities. It answers from memory and keeps everything in a file. The names, limits and faults are those of
 // Microsoft's "Table service REST API"; what it has not (SAS, access policies, service properties, queries in a batch) it
 // answers with 501 NotImplemented or 403, never with a guess.
 package tableservice
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -33,6 +34,9 @@ type Options struct {
 	// Authorizer judges every request. It is needed: there is no service for everybody.
 	Authorizer Authorizer
 
+	// Path is the file that keeps everything: what was answered is in it, whatever becomes of the process. "": memory alone.
+	Path string
+
 	// AccountBytes bounds the entities of one account together, by Microsoft's formula; 0 is DefaultAccountBytes.
 	AccountBytes int
 
@@ -44,12 +48,14 @@ type Options struct {
 // concurrent use.
 type Service struct {
 	options Options
+	disk    *disk
 
 	mu       sync.Mutex
-	accounts map[string]*account
+	accounts map[string]*account // by lower-case name
+	owners   map[string]string   // of the accounts that there are; nil: nobody has said
 }
 
-// New makes an empty service.
+// New makes a service with what its file has. It fails where the file cannot be read, or another process has it.
 func New(options Options) (*Service, error) {
 	switch {
 	case options.Suffix == "":
@@ -64,27 +70,21 @@ func New(options Options) (*Service, error) {
 		options.Now = time.Now
 	}
 	options.Suffix = strings.ToLower(strings.Trim(options.Suffix, "."))
-	return &Service{options: options, accounts: map[string]*account{}}, nil
-}
-
-// Forget drops what an account holds: for an account that was deleted.
-func (s *Service) Forget(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.accounts, strings.ToLower(name))
-}
-
-// account gives the account's tables. Only an authorised request gets here, so strangers make none.
-func (s *Service) account(name string) *account {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	have, ok := s.accounts[name]
-	if !ok {
-		have = &account{limit: s.options.AccountBytes}
-		s.accounts[name] = have
+	s := &Service{options: options}
+	var err error
+	if options.Path != "" {
+		if s.disk, err = openDisk(options.Path); err != nil {
+			return nil, err
+		}
 	}
-	return have
+	if s.accounts, err = s.disk.load(options.AccountBytes); err != nil {
+		return nil, errors.Join(fmt.Errorf("open tables %s: %w", options.Path, err), s.disk.close())
+	}
+	return s, nil
 }
+
+// Close ends the service's file. Requests that come afterwards, and want to write, are answered with a fault.
+func (s *Service) Close() error { return s.disk.close() }
 
 // call is one request on its way through the service.
 type call struct {
@@ -117,7 +117,12 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeFault(w, refused, now)
 		return
 	}
-	c := &call{service: s, account: s.account(name), name: name, base: base, writer: w, request: r, now: now}
+	held := s.account(name)
+	if held == nil {
+		writeFault(w, faultGone, now)
+		return
+	}
+	c := &call{service: s, account: held, name: name, base: base, writer: w, request: r, now: now}
 	if f := c.serve(); f != nil {
 		writeFault(w, f, now)
 	}
