@@ -42,9 +42,9 @@ func TestKafka(t *testing.T) {
 		s.wantLogged(name, "0 Forbidden kafka", "10.13.76.36")
 	})
 	s.apply(fmt.Sprintf(ruleSet, typ, name, fmt.Sprintf(appRule, fullSubnet())))
-	t.Run("SE-2 FW-6 produce and consume", func(t *testing.T) {
+	t.Run("SE-2 FW-6 produce, and consume as a group", func(t *testing.T) {
 		s := s.in(t)
-		client := s.kafkaClient(app, host, kafkaPassword, pool, kgo.ConsumeTopics("events"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+		client := s.kafkaClient(app, host, kafkaPassword, pool, kgo.ConsumerGroup("$Default"), kgo.ConsumeTopics("events"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 		large := strings.Repeat("large", 100_000)
 		if err := client.ProduceSync(s.ctx, kgo.StringRecord("an event"), kgo.StringRecord(large)).FirstErr(); err != nil {
 			t.Fatal(err)

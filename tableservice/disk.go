@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 // disk is the file of all accounts. A change is in it, and the file on the medium, before anybody hears of the change; what a
@@ -159,7 +160,7 @@ func (d *disk) forget(name string) error {
 		return nil
 	}
 	return d.db.Update(func(tx *bbolt.Tx) error {
-		if err := tx.DeleteBucket([]byte(name)); !errors.Is(err, bbolt.ErrBucketNotFound) {
+		if err := tx.DeleteBucket([]byte(name)); !errors.Is(err, bbolterrors.ErrBucketNotFound) {
 			return err
 		}
 		return nil
