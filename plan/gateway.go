@@ -73,7 +73,7 @@ type Edge struct {
 	NICs            []EgressNIC  `json:"nics"`            // every NIC of the region, by Subnet and IPv4
 	PlatformPool    netip.Prefix `json:"platformPool"`    // the pool of PlatformAddress
 
-	NATGateways map[Ref]NATGateway `json:"natGateways,omitempty"` // those that NICs leave by
+	NATGateways map[Ref]NATGateway `json:"natGateways,omitempty"` // those of the region that have an address
 }
 
 // Exits are, by platform address, from where the connections that start there may leave (OUT-1): the first one is that of new
