@@ -51,7 +51,7 @@ func GatewayProcess(ctx context.Context, in io.Reader, out io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	served, err := gateway.New(gateway.Config{AccessLog: log, Dial: new(net.Dialer).DialContext,
+	served, err := gateway.New(gateway.Config{AccessLog: log,
 		GetCertificate: certificate.NewMinter(authority, []string{zoneOfHosts}, nil).GetCertificate,
 		Logger:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
