@@ -97,6 +97,9 @@ func (s *street) startHAProxy(ctx context.Context) (*proxy, error) {
 		} else {
 			fmt.Fprintf(&config, " default_backend %s\n", one.name)
 		}
+		if one.name == laneRaw || one.name == laneStream { // by itself it would not splice here; short messages are faster without
+			config.WriteString(" option splice-request\n option splice-response\n")
+		}
 		fmt.Fprintf(&config, "backend %s\n server s %s\n", one.name, s.back(byHAProxy, one.name))
 	}
 	return s.startWithFile(ctx, byHAProxy, config.String(), path, "-db", "-f")

@@ -54,16 +54,16 @@ func (r *Relay) Accept(l *Listener, say func(local, peer netip.AddrPort) (sayLoc
 	var failure error
 	err := l.raw.Read(func(listener uintptr) bool {
 		for {
-			socket, peer, err := unix.Accept4(int(listener), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-			switch err {
+			socket, peer, errno := accept(int(listener))
+			switch errno {
 			case unix.EAGAIN:
 				return false
 			case unix.EINTR, unix.ECONNABORTED:
 				continue
-			case nil:
-				link.client, link.peer = socket, addressOf(peer)
+			case 0:
+				link.client, link.peer = socket, peer
 			default:
-				failure = os.NewSyscallError("accept4", err)
+				failure = os.NewSyscallError("accept4", errno)
 			}
 			return true
 		}
@@ -74,26 +74,14 @@ func (r *Relay) Accept(l *Listener, say func(local, peer netip.AddrPort) (sayLoc
 	if err != nil {
 		return nil, net.ErrClosed
 	}
-	local, err := unix.Getsockname(link.client)
-	if err != nil {
-		unix.Close(link.client)
-		return nil, os.NewSyscallError("getsockname", err)
+	var errno unix.Errno
+	if link.local, errno = ownAddress(link.client); errno != 0 {
+		closeSocket(link.client)
+		return nil, os.NewSyscallError("getsockname", errno)
 	}
-	link.local = addressOf(local)
 	if say != nil {
 		link.local, link.peer = say(link.local, link.peer)
 	}
 	link.loop.place(link)
 	return link, nil
-}
-
-// addressOf reads IP and port; an IPv4 address in an IPv6 one is an IPv4 one.
-func addressOf(address unix.Sockaddr) netip.AddrPort {
-	switch a := address.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
-	}
-	return netip.AddrPort{}
 }

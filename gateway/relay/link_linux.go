@@ -80,21 +80,20 @@ func (l *Link) Connect(handler Handler, to netip.AddrPort, first []byte, limit t
 	if l.state != stateAccepted {
 		return ErrClosed
 	}
-	family := unix.AF_INET
-	if to.Addr().Is6() {
-		family = unix.AF_INET6
+	socket, errno := newSocket(to)
+	if errno != 0 {
+		return os.NewSyscallError("socket", errno)
 	}
-	socket, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	if err = prepare(socket); err == nil {
-		if err = connect(socket, to); err == nil {
+	err := prepare(socket)
+	if err == nil {
+		if errno = connect(socket, to); errno != 0 {
+			err = os.NewSyscallError("connect", errno)
+		} else {
 			err = l.loop.watch(unix.EPOLL_CTL_ADD, l, socket, toBackendSide, unix.EPOLLOUT)
 		}
 	}
 	if err != nil {
-		unix.Close(socket)
+		closeSocket(socket)
 		return err
 	}
 	l.handler, l.state, l.backend, l.first = handler, stateConnecting, socket, first
@@ -104,18 +103,6 @@ func (l *Link) Connect(handler Handler, to netip.AddrPort, first []byte, limit t
 		l.timer.Reset(limit)
 	}
 	return nil
-}
-
-func connect(socket int, to netip.AddrPort) (err error) {
-	if to.Addr().Is6() {
-		err = unix.Connect(socket, &unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()})
-	} else {
-		err = unix.Connect(socket, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()})
-	}
-	if err == unix.EINPROGRESS {
-		return nil
-	}
-	return err
 }
 
 // Keepalive, as package net has it: an end that is gone without a word does not hold its connection.
@@ -131,8 +118,8 @@ func prepare(socket int) error {
 		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1}, {unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1}, {unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepIdle},
 		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepInterval}, {unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepCount},
 	} {
-		if err := unix.SetsockoptInt(socket, option[0], option[1], option[2]); err != nil {
-			return err
+		if errno := setOption(socket, option[0], option[1], option[2]); errno != 0 {
+			return os.NewSyscallError("setsockopt", errno)
 		}
 	}
 	return nil
@@ -159,7 +146,7 @@ func (l *Link) late() {
 
 // unconnect gives the backend up. The caller has the lock.
 func (l *Link) unconnect() {
-	unix.Close(l.backend)
+	closeSocket(l.backend)
 	l.backend, l.state = -1, stateAccepted
 }
 
@@ -257,7 +244,7 @@ func (l *Link) shut(reset bool) {
 		if reset {
 			_ = unix.SetsockoptLinger(socket, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 		}
-		unix.Close(socket)
+		closeSocket(socket)
 	}
 	for _, d := range []*direction{&l.up, &l.down} {
 		if d.pipe != nil { // with bytes that nobody gets

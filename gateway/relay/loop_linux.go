@@ -2,8 +2,10 @@ package relay
 
 import (
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,6 +62,9 @@ func (r *Relay) loop() *loop { return r.loops[int(r.next.Add(1))%len(r.loops)] }
 // loop is one thread. What has no lock is its own.
 type loop struct {
 	epoll, stopper int
+	file           *os.File        // is epoll's descriptor; the runtime waits for it
+	waiting        syscall.RawConn // of file
+	events         []unix.EpollEvent
 	buffer         []byte
 	pipes          []*pipe
 	again, next    []*Link // have more to move than their turn allowed
@@ -87,11 +92,19 @@ func newLoop() (*loop, error) {
 	if err == nil {
 		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, stopper, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: stopKey})
 	}
+	l := &loop{epoll: epoll, stopper: stopper, buffer: make([]byte, messageBytes), events: make([]unix.EpollEvent, eventsAtOnce)}
+	if err == nil {
+		err = unix.SetNonblock(epoll, true)
+	}
+	if err == nil {
+		l.file = os.NewFile(uintptr(epoll), "epoll")
+		l.waiting, err = l.file.SyscallConn()
+	}
 	if err != nil {
 		unix.Close(epoll)
 		return nil, err
 	}
-	return &loop{epoll: epoll, stopper: stopper, buffer: make([]byte, messageBytes)}, nil
+	return l, nil
 }
 
 func (l *loop) stop() { _, _ = unix.Write(l.stopper, []byte{1, 0, 0, 0, 0, 0, 0, 0}) }
@@ -103,20 +116,19 @@ func (l *loop) run() {
 			one.close()
 		}
 		unix.Close(l.stopper)
-		unix.Close(l.epoll)
+		l.file.Close()
 	}()
-	events := make([]unix.EpollEvent, eventsAtOnce)
+	n := 0
+	wait := func(uintptr) bool {
+		n = look(l.epoll, l.events)
+		return n > 0
+	}
 	for {
-		timeout := -1
-		if len(l.again) > 0 {
-			timeout = 0
+		if n = look(l.epoll, l.events); n == 0 && len(l.again) == 0 {
+			_ = l.waiting.Read(wait) // nobody else closes it
 		}
-		n, err := unix.EpollWait(l.epoll, events, timeout)
-		if err != nil && err != unix.EINTR {
-			panic("relay: epoll does not wait: " + err.Error()) // its descriptor is ours alone
-		}
-		for i := range max(n, 0) {
-			event := &events[i]
+		for i := range n {
+			event := &l.events[i]
 			if event.Fd == stopKey {
 				return
 			}
@@ -173,8 +185,11 @@ func (l *loop) at(number uint32, generation int32) *Link {
 
 // watch has epoll tell of a side of a link.
 func (l *loop) watch(operation int, link *Link, file int, side int32, events uint32) error {
-	return unix.EpollCtl(l.epoll, operation, file, &unix.EpollEvent{
-		Events: events | unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(link.slot<<1) | side, Pad: link.generation})
+	if errno := control(l.epoll, operation, file, &unix.EpollEvent{
+		Events: events | unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(link.slot<<1) | side, Pad: link.generation}); errno != 0 {
+		return os.NewSyscallError("epoll_ctl", errno)
+	}
+	return nil
 }
 
 // pipe is what a splice goes through. An idle one is empty.

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"bytes"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,10 +46,10 @@ func (l *Link) ready(backend bool, events uint32) {
 		if !backend {
 			break // it will be asked when the backend is there
 		}
-		if code, err := unix.GetsockoptInt(l.backend, unix.SOL_SOCKET, unix.SO_ERROR); err != nil || code != 0 {
+		if errno := failureOf(l.backend); errno != 0 {
 			l.unconnect()
 			l.mu.Unlock()
-			handler.Unconnected(unix.Errno(code))
+			handler.Unconnected(errno)
 			return
 		}
 		watched := l.watched // epoll has told of what the client said before, and does so no more
@@ -172,7 +171,7 @@ func (l *Link) pump(d *direction, from, to int, all bool) outcome {
 		if d.ended {
 			if !d.told {
 				d.told = true
-				if unix.Shutdown(to, unix.SHUT_WR) != nil {
+				if shutdown(to) != 0 {
 					return broken
 				}
 			}
@@ -265,21 +264,4 @@ func (l *Link) fill(d *direction, from int) (done outcome, empty bool) {
 	}
 	d.pipe, d.held, d.stream = through, int(n), n >= trickleBytes
 	return drained, false
-}
-
-// receive and send are the calls without the scheduler's part, since they never wait.
-func receive(socket int, into []byte) (int, unix.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(socket), uintptr(unsafe.Pointer(unsafe.SliceData(into))), uintptr(len(into)), 0, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), 0
-}
-
-func send(socket int, from []byte) (int, unix.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(socket), uintptr(unsafe.Pointer(unsafe.SliceData(from))), uintptr(len(from)), unix.MSG_NOSIGNAL, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), 0
 }
