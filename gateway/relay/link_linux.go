@@ -105,18 +105,18 @@ func (l *Link) Connect(handler Handler, to netip.AddrPort, first []byte, limit t
 	return nil
 }
 
-// Keepalive, as package net has it: an end that is gone without a word does not hold its connection.
+// Keepalive, as package net has it: an end that is gone without a word does not hold its connection. The number of
+// questions is the kernel's, 9.
 const (
 	keepIdle     = 15 // seconds
 	keepInterval = 15 // seconds
-	keepCount    = 9
 )
 
 // prepare sets what every connection has. Those that are accepted have it of their listener.
 func prepare(socket int) error {
 	for _, option := range [...][3]int{
 		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1}, {unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1}, {unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepIdle},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepInterval}, {unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepCount},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepInterval},
 	} {
 		if errno := setOption(socket, option[0], option[1], option[2]); errno != 0 {
 			return os.NewSyscallError("setsockopt", errno)

@@ -46,7 +46,8 @@ func (l *Link) ready(backend bool, events uint32) {
 		if !backend {
 			break // it will be asked when the backend is there
 		}
-		if errno := failureOf(l.backend); errno != 0 {
+		if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+			errno := failureOf(l.backend)
 			l.unconnect()
 			l.mu.Unlock()
 			handler.Unconnected(errno)
@@ -171,7 +172,8 @@ func (l *Link) pump(d *direction, from, to int, all bool) outcome {
 		if d.ended {
 			if !d.told {
 				d.told = true
-				if shutdown(to) != 0 {
+				// The end of the second direction is told by closing both.
+				if !(l.up.told && l.down.told) && shutdown(to) != 0 {
 					return broken
 				}
 			}
