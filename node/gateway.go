@@ -106,7 +106,7 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	s.gateway, err = gateway.New(gateway.Config{
 		Metrics:   registry,
 		AccessLog: log, BuiltIn: map[string]http.Handler{"storage/table": withAccount(s.tables)}, Tokens: managedIdentities(issuer),
-		Dial: new(net.Dialer).DialContext, GetCertificate: minter.GetCertificate, Logger: options.Log,
+		GetCertificate: minter.GetCertificate, Logger: options.Log,
 	})
 	if err != nil {
 		return err
