@@ -35,6 +35,7 @@ type Instance struct {
 	Hosts    []string            `json:"hosts,omitempty"` // full names beside those of its zones
 	Address  netip.Addr          `json:"address"`
 	Keys     [2]string           `json:"keys"`
+	Created  int64               `json:"created,omitzero"` // as model.ServiceInstance has it
 	Rules    model.NetworkRules  `json:"rules"`
 	Ports    []model.ServicePort `json:"ports"`
 	Backends []model.Backend     `json:"backends,omitempty"` // none: the gateway's own service, if it has one
