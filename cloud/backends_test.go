@@ -134,7 +134,8 @@ func (p place) run(command *exec.Cmd, port int) string {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() {
-		_ = command.Process.Signal(syscall.SIGINT) // PostgreSQL's fast shutdown; it ends its children itself
+		_ = command.Process.Signal(syscall.SIGTERM) // MariaDB's shutdown, and PostgreSQL's, which it makes
+		_ = command.Process.Signal(syscall.SIGINT)  // a fast one, so that it waits for no client
 		timer := time.AfterFunc(patience/2, func() { _ = command.Process.Kill() })
 		_ = command.Wait()
 		timer.Stop()

@@ -12,16 +12,17 @@ import (
 // A real MariaDB behind a gateway, asked by its client from VMs, as a server of MySQL and of MariaDB.
 func TestMySQL(t *testing.T) {
 	client, program, install := need(t, "mariadb", "mariadb-client"), need(t, "mariadbd", "mariadb-server"), need(t, "mariadb-install-db", "mariadb-server")
+	dir := ordinaryDir(t)
+	data := filepath.Join(dir, "data")
+	if output, err := ordinary(dir, exec.CommandContext(t.Context(), install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal",
+		"--skip-test-db", "--skip-name-resolve")).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", install, err, output)
+	}
+	authority := writeIdentity(t, dir, "shop.mysql.database.azure.com")
+	writeOrdinary(t, filepath.Join(dir, "init.sql"), "CREATE USER IF NOT EXISTS root@'%';\nGRANT ALL ON *.* TO root@'%';\n")
 	onBothDataPaths(t, func(t *testing.T, dataPath string) {
 		s := start(t, dataPath, "", application...)
-		dir, port := ordinaryDir(t), freePort(t)
-		at, data := s.place("mariadb", "198.51.100.75"), filepath.Join(dir, "data")
-		if output, err := ordinary(dir, exec.CommandContext(s.ctx, install, "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal",
-			"--skip-test-db", "--skip-name-resolve")).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", install, err, output)
-		}
-		authority := writeIdentity(t, dir, "shop.mysql.database.azure.com")
-		writeOrdinary(t, filepath.Join(dir, "init.sql"), "CREATE USER IF NOT EXISTS root@'%';\nGRANT ALL ON *.* TO root@'%';\n")
+		at, port := s.place("mariadb", "198.51.100.75"), freePort(t)
 		backend := at.run(ordinary(dir, exec.Command(program, "--no-defaults", "--datadir="+data, "--port="+strconv.Itoa(port), "--bind-address="+at.address, "--socket="+filepath.Join(dir, "s"),
 			"--ssl-cert="+filepath.Join(dir, "server.crt"), "--ssl-key="+filepath.Join(dir, "server.key"), "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M", "--skip-name-resolve", "--init-file="+filepath.Join(dir, "init.sql"),
 			"--pid-file="+filepath.Join(dir, "pid"))), port)
