@@ -41,6 +41,9 @@ type stage struct {
 	stranger *application.Client // a client on the Internet that has got hold of vm-app's token
 	ssh      net.Listener
 	number   int // of attempts and partitions
+
+	behind        cloud.Machine // that the services' small servers are on; nil until there are any
+	behindAddress netip.Addr
 }
 
 // prepare builds the cloud from the sample and puts everybody onto the stage.

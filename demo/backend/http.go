@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 )
 
 // HTTP serves a handler until the server that it answers is closed.
@@ -90,7 +89,9 @@ func Secrets() http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(map[string]any{"value": value, "id": "https://" + r.Host + "/secrets/" + name + "/1",
-			"attributes": map[string]any{"enabled": true, "created": time.Now().Unix()}})
+		_ = json.NewEncoder(w).Encode(struct {
+			Value string `json:"value"`
+			ID    string `json:"id"`
+		}{value, "https://" + r.Host + "/secrets/" + name + "/1"})
 	})
 }

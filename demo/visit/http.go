@@ -27,10 +27,10 @@ type HTTPError struct {
 	Body          []byte
 }
 
-// Error is as Azure's clients show it: the status, the code in parentheses, the message.
+// Error is as Azure's clients show it: the status, the code in parentheses where it says more, the message.
 func (e *HTTPError) Error() string {
 	text := fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
-	if e.Code != "" {
+	if e.Code != "" && !strings.Contains(text, e.Code) {
 		text += " (" + e.Code + ")"
 	}
 	return strings.Join(strings.Fields(text+" "+e.Message), " ")
