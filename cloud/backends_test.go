@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"postern/certificate"
 	servers "postern/demo/backend"
 )
 
@@ -64,6 +66,20 @@ func (s *stage) serveHTTP(handler http.Handler) string {
 // serveEach serves every connection of a listener, in a goroutine of its own, until the listener is closed.
 func serveEach(l net.Listener, serve func(net.Conn)) {
 	servers.Each(l, func(conn net.Conn) error { serve(conn); return nil })
+}
+
+// backendIdentity is a certificate of a backend's own, for names, and the authority that clients are to trust for it.
+func backendIdentity(t testing.TB, names ...string) (*certificate.Authority, *tls.Certificate) {
+	t.Helper()
+	authority, err := certificate.NewAuthority("backend", nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := authority.Issue(names, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority, leaf
 }
 
 // need finds a program, or skips the test.

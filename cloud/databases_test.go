@@ -12,9 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
-	"postern/certificate"
 	"postern/datapath/userspace/splice"
 )
 
@@ -28,20 +26,11 @@ func (s *stage) forwarded(from Machine, to string) (port string) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				if far, err := from.DialContext(s.ctx, "tcp", to); err == nil {
-					splice.Both(s.ctx, conn, far)
-				}
-			}()
+	go serveEach(listener, func(conn net.Conn) {
+		if far, err := from.DialContext(s.ctx, "tcp", to); err == nil {
+			splice.Both(s.ctx, conn, far)
 		}
-	}()
+	})
 	_, port, _ = net.SplitHostPort(listener.Addr().String())
 	return port
 }
@@ -57,14 +46,7 @@ func (s *stage) run(environment []string, name string, arguments ...string) (str
 // writeIdentity writes a certificate for names and its key, as server.crt and server.key, and answers the authority's file.
 func writeIdentity(t *testing.T, dir string, names ...string) (authority string) {
 	t.Helper()
-	made, err := certificate.NewAuthority("backend", nil, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := made.Issue(names, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
+	made, leaf := backendIdentity(t, names...)
 	key, err := x509.MarshalPKCS8PrivateKey(leaf.PrivateKey)
 	if err != nil {
 		t.Fatal(err)

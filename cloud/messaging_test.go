@@ -15,7 +15,6 @@ import (
 
 	azureamqp "github.com/Azure/go-amqp"
 
-	"postern/certificate"
 	servers "postern/demo/backend"
 )
 
@@ -33,7 +32,7 @@ func TestMessaging(t *testing.T) {
 		app, far := s.machine("nic-app"), s.machine("nic-far")
 		web := s.serveHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "a queue") }))
 		broker, kafka := s.backend("amqp", "198.51.100.71"), s.backend("kafka", "198.51.100.72")
-		go servers.Each(broker, servers.AMQP)
+		go servers.Each(broker, servers.AMQP())
 		pool := serveKafka(t, kafka)
 		for _, c := range []struct{ typ, endpoint, name string }{
 			{"Microsoft.ServiceBus/namespaces", "Microsoft.ServiceBus", "bus-shop"}, {"Microsoft.EventHub/namespaces", "Microsoft.EventHub", "hub-shop"},
@@ -105,14 +104,7 @@ func (s *stage) session(from Machine, host string) error {
 // serveKafka is a broker as far as TLS, with a certificate of its own.
 func serveKafka(t *testing.T, l net.Listener) *x509.CertPool {
 	t.Helper()
-	authority, err := certificate.NewAuthority("broker", nil, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := authority.Issue([]string{"hub-shop.servicebus.windows.net"}, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
+	authority, leaf := backendIdentity(t, "hub-shop.servicebus.windows.net")
 	go serveEach(l, func(conn net.Conn) {
 		_ = conn.SetDeadline(time.Now().Add(patience))
 		secured := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{*leaf}})

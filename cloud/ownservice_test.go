@@ -15,7 +15,6 @@ import (
 
 	"github.com/pires/go-proxyproto"
 
-	"postern/certificate"
 	servers "postern/demo/backend"
 	"postern/firewall"
 	"postern/gateway"
@@ -149,16 +148,7 @@ func open(document string, backend net.Listener) string {
 
 // serveVault serves TLS with a certificate of its own behind the PROXY protocol, and tells each client who it is.
 func serveVault(t *testing.T, l net.Listener) *x509.CertPool {
-	authority, err := certificate.NewAuthority("vault", nil, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := authority.Issue([]string{"vault.services.internal"}, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(authority.CertificatePEM())
+	authority, leaf := backendIdentity(t, "vault.services.internal")
 	introduced := &proxyproto.Listener{Listener: l, ReadHeaderTimeout: patience}
 	go serveEach(introduced, func(conn net.Conn) {
 		subnet := ""
@@ -175,7 +165,7 @@ func serveVault(t *testing.T, l net.Listener) *x509.CertPool {
 		_, _ = io.WriteString(secured, host+" "+subnet)
 		_ = secured.Close()
 	})
-	return pool
+	return authority.Pool()
 }
 
 // get asks over HTTP as a machine, trusting the cloud.

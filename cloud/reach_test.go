@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"postern/certificate"
 	servers "postern/demo/backend"
@@ -113,14 +112,7 @@ func TestSQLInAnotherRegion(t *testing.T) {
 		s := start(t, dataPath, "", application...)
 		s.apply(germany(vnet("berlin", "10.15.0.0/16")), subnet("berlin/one", "10.15.1.0/24", withSQL), germany(vm("berlin", "host-gwc", "berlin/one", "10.15.1.4", "")),
 			subnet("vnet/app", "10.13.76.0/24", withSQL))
-		authority, err := certificate.NewAuthority("backend", nil, time.Now())
-		if err != nil {
-			t.Fatal(err)
-		}
-		leaf, err := authority.Issue([]string{westHost, germanHost}, time.Now())
-		if err != nil {
-			t.Fatal(err)
-		}
+		authority, leaf := backendIdentity(t, westHost, germanHost)
 		listener := s.backend("sql", "198.51.100.77")
 		go servers.Each(listener, servers.SQL(&tls.Config{Certificates: []tls.Certificate{*leaf}}))
 		for name, place := range map[string]func(string) string{"west": strings.Clone, "german": germany} {

@@ -65,7 +65,7 @@ func (s *stage) openServers(ctx context.Context) (_ *servers, err error) {
 	}
 	config := &tls.Config{Certificates: []tls.Certificate{*leaf}}
 	for name, serve := range map[string]func(net.Conn) error{
-		"amqp": backend.AMQP, "kafka": backend.Kafka(config), "sql": backend.SQL(config), "postgresql": backend.PostgreSQL,
+		"amqp": backend.AMQP(), "kafka": backend.Kafka(config), "sql": backend.SQL(config), "postgresql": backend.PostgreSQL(),
 		"mysql": backend.MySQL("8.0 (demo)"), "mariadb": backend.MySQL("10.11-MariaDB (demo)"), "redis": backend.Redis,
 	} {
 		if err := behind.listen(ctx, s, name, func(l net.Listener) io.Closer { go backend.Each(l, serve); return l }); err != nil {

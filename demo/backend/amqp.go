@@ -8,7 +8,9 @@ import (
 
 // AMQP is as much of a namespace of Service Bus or Event Hubs as it takes to open sessions: SASL with ANONYMOUS, open, begin,
 // close.
-func AMQP(conn net.Conn) error {
+func AMQP() func(net.Conn) error { return limited(serveAMQP) }
+
+func serveAMQP(conn net.Conn) error {
 	for {
 		id, err := amqp.ReadHeader(conn)
 		if err != nil {

@@ -3,12 +3,29 @@
 package backend
 
 import (
+	"io"
 	"net"
 	"time"
 )
 
-// talk bounds one connection of a server that is no HTTP server.
+// talk bounds one connection of a server that has logins, and the header of an HTTP request.
 const talk = 2 * time.Minute
+
+// limited is a server that bounds its connections.
+func limited(serve func(net.Conn) error) func(net.Conn) error {
+	return func(conn net.Conn) error {
+		if err := conn.SetDeadline(time.Now().Add(talk)); err != nil {
+			return err
+		}
+		return serve(conn)
+	}
+}
+
+// Echo gives back what a client sends, until the client ends.
+func Echo(conn net.Conn) error {
+	_, err := io.Copy(conn, conn)
+	return err
+}
 
 // Each serves every connection of a listener with a function of its own goroutine, until the listener is closed. It closes
 // the connection afterwards. A function's error is its client's, who is asked.
@@ -20,7 +37,6 @@ func Each(listener net.Listener, serve func(net.Conn) error) {
 		}
 		go func() {
 			defer conn.Close()
-			_ = conn.SetDeadline(time.Now().Add(talk))
 			_ = serve(conn)
 		}()
 	}

@@ -15,7 +15,9 @@ import (
 var errBegin = errors.New("the client begins with another message")
 
 // PostgreSQL lets everybody log in, without TLS, and has no answer to queries.
-func PostgreSQL(conn net.Conn) error {
+func PostgreSQL() func(net.Conn) error { return limited(servePostgreSQL) }
+
+func servePostgreSQL(conn net.Conn) error {
 	message, err := postgres.Read(conn)
 	for err == nil && message.Kind != postgres.Startup {
 		if message.Kind == postgres.Cancel {
@@ -39,7 +41,7 @@ func PostgreSQL(conn net.Conn) error {
 
 // MySQL is a server of a version that lets everybody log in, without TLS, and has no answer to queries.
 func MySQL(version string) func(net.Conn) error {
-	return func(conn net.Conn) error {
+	return limited(func(conn net.Conn) error {
 		if _, err := conn.Write(mysql.Greeting(version)); err != nil {
 			return err
 		}
@@ -51,13 +53,13 @@ func MySQL(version string) func(net.Conn) error {
 		}
 		_, err := mysql.ReadPacket(conn) // quit
 		return err
-	}
+	})
 }
 
 // SQL is a server of TDS 7 and 8 that lets everybody log in, and answers every batch with nothing. TLS is its own, with the
 // certificates of config.
 func SQL(config *tls.Config) func(net.Conn) error {
-	return func(conn net.Conn) error { return serveSQL(conn, config.Clone()) }
+	return limited(func(conn net.Conn) error { return serveSQL(conn, config.Clone()) })
 }
 
 // serveSQL follows [MS-TDS] section 3.3: PRELOGIN, TLS, LOGIN7, batches.

@@ -31,7 +31,7 @@ const maxKafka = 64 << 10
 // Kafka is a broker as far as its answer to ApiVersions, over TLS with the certificates of config (Kafka protocol guide,
 // "Retrieving Supported API versions"). It knows that request alone, in version 0.
 func Kafka(config *tls.Config) func(net.Conn) error {
-	return func(raw net.Conn) error {
+	return limited(func(raw net.Conn) error {
 		conn := tls.Server(raw, config)
 		defer conn.Close()
 		for {
@@ -52,5 +52,5 @@ func Kafka(config *tls.Config) func(net.Conn) error {
 				return err
 			}
 		}
-	}
+	})
 }

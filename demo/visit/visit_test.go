@@ -162,14 +162,14 @@ func TestVisits(t *testing.T) {
 		want  string // of the answer, or of the error
 		fails bool
 	}{
-		{"PostgreSQL", behindTLS(backend.PostgreSQL), postgreSQL, "logged in, PostgreSQL 16.0 (demo)", false},
+		{"PostgreSQL", behindTLS(backend.PostgreSQL()), postgreSQL, "logged in, PostgreSQL 16.0 (demo)", false},
 		{"PostgreSQL refused", behindTLS(afterOne(postgres.ErrorResponse("28000", "no entry"))), postgreSQL, "FATAL:  no entry", true},
-		{"PostgreSQL without TLS", plainly(backend.PostgreSQL), postgreSQL, "answers 'N' to a request for TLS", true},
+		{"PostgreSQL without TLS", plainly(backend.PostgreSQL()), postgreSQL, "answers 'N' to a request for TLS", true},
 		{"MySQL", plainly(backend.MySQL("8.0.36")), mySQL, "logged in, MySQL 8.0.36", false},
 		{"MySQL refused", plainly(write(mysql.Error(9000, "not you"))), mySQL, "ERROR 9000 (HY000): not you", true},
 		{"SQL", backend.SQL, sql, "logged in, Postern's demo", false},
 		{"SQL refused", refuseSQL, sql, "Msg 40615, Level 14, State 1, Server shop: not you", true},
-		{"AMQP", inTLS(backend.AMQP), messages, "session opened, AMQP 1.0", false},
+		{"AMQP", inTLS(backend.AMQP()), messages, "session opened, AMQP 1.0", false},
 		{"AMQP refused", inTLS(refuseAMQP), messages, "amqp:unauthorized-access: not you", true},
 		{"Kafka", backend.Kafka, kafka, "broker speaks 1 API", false},
 		{"Kafka refused", plainly(alert), kafka, "remote error: tls: access denied", true},
