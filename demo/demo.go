@@ -3,8 +3,8 @@
 // Internet do what they do, and reads what came of it where an operator would: from the stored rows, the gateways'
 // access log and the nodes' counters. Nothing is taken from inside.
 //
-// Files: act.go and report.go are the frame; stage.go, situation.go, attempt.go, kept.go, session.go, outage.go, gap.go
-// and frame.go what acts are made of; act_*.go the acts, in the order of acts.
+// Files: act.go and report.go are the frame; stage.go, situation.go, attempt.go, kept.go, session.go, outage.go,
+// appliance.go, gap.go, frame.go and services.go what acts are made of; act_*.go the acts, in the order of acts.
 package demo
 
 import (
