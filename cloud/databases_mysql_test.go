@@ -47,7 +47,7 @@ func TestMySQL(t *testing.T) {
 						"-e", "select concat(substring_index(user(), '@', 1), ' over ', (select if(variable_value = '', 'nothing', 'TLS') from information_schema.session_status where variable_name = 'Ssl_version'))"}, more...)...)
 				}
 				ask := func(from Machine, more ...string) (string, error) { return askAt(from, one.host, more...) }
-				t.Run("SE-2 FW-6 a subnet of the rules gets in, with and without TLS of the backend's", func(t *testing.T) {
+				t.Run("SE-2 SE-10 FW-6 a subnet of the rules gets in, with and without TLS of the backend's", func(t *testing.T) {
 					s := s.in(t)
 					if got, err := ask(app, "--ssl-ca="+authority); err != nil || got != "root over TLS" {
 						t.Errorf("got %q, %v", got, err)

@@ -80,7 +80,7 @@ func TestSQL(t *testing.T) {
 			t.Run(one.typ, func(t *testing.T) {
 				s := s.in(t)
 				s.apply(server(one.typ, "shop", listener.Addr().String(), "administratorLogin: bob"), subnetRule(t, one.typ, "shop", "app"))
-				t.Run("SE-2 FW-6 a subnet of the rules gets in, to the backend's own certificate", func(t *testing.T) {
+				t.Run("SE-2 SE-10 FW-6 a subnet of the rules gets in, to the backend's own certificate", func(t *testing.T) {
 					s := s.in(t)
 					for _, host := range one.hosts {
 						for _, encrypt := range []string{"true", "strict", "false", "disable"} {

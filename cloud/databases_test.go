@@ -95,7 +95,7 @@ func TestPostgreSQL(t *testing.T) {
 			return s.run(nil, psql, "-XAtc", "select current_user || ' over ' || coalesce((select version from pg_stat_ssl where pid = pg_backend_pid() and ssl), 'nothing')",
 				"host="+host+" hostaddr=127.0.0.1 dbname=postgres connect_timeout=10 port="+port+" "+more)
 		}
-		t.Run("SE-2 FW-6 a subnet of the rules gets in, to the backend's own certificate", func(t *testing.T) {
+		t.Run("SE-2 SE-10 FW-6 a subnet of the rules gets in, to the backend's own certificate", func(t *testing.T) {
 			s := s.in(t)
 			if got, err := ask(fromApp, "user=bob sslmode=verify-full sslrootcert="+authority); err != nil || got != "bob over TLSv1.3" {
 				t.Errorf("got %q, %v", got, err)
