@@ -83,7 +83,7 @@ func backendIdentity(t testing.TB, names ...string) (*certificate.Authority, *tl
 }
 
 // need finds a program, or skips the test.
-func need(t *testing.T, name, debian string) string {
+func need(t testing.TB, name, debian string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
