@@ -38,6 +38,9 @@ func (s *stage) place(name, address string) place {
 	return place{machine, s, at.String()}
 }
 
+// local is the place's own loopback, which is another's in every namespace.
+func (p place) local() place { return place{p.Machine, p.stage, loopback.String()} }
+
 // backend listens where the gateways reach it.
 func (s *stage) backend(name, address string) net.Listener {
 	s.t.Helper()
