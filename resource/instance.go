@@ -46,7 +46,10 @@ func decodeInstance(s *service.Service, typ *service.Type, r *Record) (any, erro
 	id := model.ResourceID(r.ID)
 	out := &instance{service: s, typ: typ}
 	out.ServiceInstance = model.ServiceInstance{ID: id, Service: s.Name, Name: id.Name(), Location: location,
-		Address: r.Allotted.Address, Keys: r.Allotted.Keys}
+		Address: r.Allotted.Address}
+	if typ.KeysServed {
+		out.Keys = r.Allotted.Keys
+	}
 	if s.Zones != nil {
 		out.Space = s.LabelSpace()
 	}
@@ -98,6 +101,9 @@ func (i *instance) identify(identities map[string]model.Identity) {
 		}
 	}
 }
+
+// FromRefusal is asError for who has a service's refusal outside a body. An error that is none stays what it is.
+func FromRefusal(err error) error { return asError(err) }
 
 // asError makes ARM's error of a service's refusal.
 func asError(err error) error {

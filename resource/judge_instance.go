@@ -96,7 +96,9 @@ func (j *judge) instance(e *entry, one *instance) error {
 			allotted.Keys[i] = base64.StdEncoding.EncodeToString(key[:])
 		}
 	}
-	one.Keys = allotted.Keys
+	if one.typ.KeysServed {
+		one.Keys = allotted.Keys
+	}
 	return nil
 }
 

@@ -38,6 +38,9 @@ type Service struct {
 	Audiences []string
 	Trusted   []string
 
+	// Actions are the requests about its resources beside those that all resources have.
+	Actions []Action
+
 	// HTTP is how it speaks HTTP; nil: in the plain words of DefaultHTTP.
 	HTTP *HTTP
 
@@ -62,6 +65,7 @@ type Type struct {
 
 	CreatedIsOK bool // its clients take 200 for a creation, never 201
 	Keys        bool // instances get two shared keys
+	KeysServed  bool // the gateways are told them
 
 	// Decode reads a body. Every error is a *Refusal. Name, Location, ID, Address, Keys and Service are set already.
 	Decode func(*Body, *Instance) error

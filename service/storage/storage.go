@@ -30,6 +30,7 @@ var Service = &service.Service{
 	ValidName: ValidName,
 	Audiences: []string{"https://storage.azure.com"},
 	Trusted:   trusted,
+	Actions:   actions,
 	HTTP: &service.HTTP{
 		RequestID: headerRequestID,
 		ErrorCode: headerErrorCode,
@@ -47,6 +48,7 @@ var Service = &service.Service{
 		Ours:            []string{"posternFrontAddress"},
 		CreatedIsOK:     true,
 		Keys:            true,
+		KeysServed:      true,
 		Decode:          decode,
 		Render:          render,
 		NameTaken:       nameTaken,
