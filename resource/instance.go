@@ -2,6 +2,7 @@ package resource
 
 import (
 	"errors"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -126,12 +127,8 @@ func modelOf(typ string) (string, bool) {
 	if _, found := all.Type(typ); found != nil {
 		return found.Model, found.Model != ""
 	}
-	if _, found := all.Type(typ[:max(strings.LastIndexByte(typ, '/'), 0)]); found != nil {
-		for _, child := range found.Children {
-			if strings.EqualFold(found.Name+"/"+child.Collection, typ) {
-				return child.Model, child.Model != ""
-			}
-		}
+	if child := childOf(typ); child != nil {
+		return child.Model, child.Model != ""
 	}
 	return "", false
 }
@@ -156,10 +153,33 @@ func forgetOurs(id ID, object map[string]any) {
 	}
 }
 
-// CreatedIsOK tells whether clients of a type take 200 for a creation, and never 201.
-func CreatedIsOK(typ string) bool {
-	_, found := all.Type(typ)
-	return found != nil && found.CreatedIsOK
+// MannersOf is what the clients of a type, or of a child's, take for an answer.
+func MannersOf(typ string) service.Manners {
+	if typ == TypeNetworkWatcher {
+		return service.Manners{Deleted: http.StatusNoContent}
+	}
+	if _, found := all.Type(typ); found != nil {
+		return found.Manners
+	}
+	if child := childOf(typ); child != nil {
+		return child.Manners
+	}
+	return service.Manners{}
+}
+
+// childOf finds a child's type in those of services; nil for none.
+func childOf(typ string) *service.Child {
+	parent, collection := typ[:max(strings.LastIndexByte(typ, '/'), 0)], typ[strings.LastIndexByte(typ, '/')+1:]
+	_, found := all.Type(parent)
+	if found == nil {
+		return nil
+	}
+	for i := range found.Children {
+		if strings.EqualFold(found.Children[i].Collection, collection) {
+			return &found.Children[i]
+		}
+	}
+	return nil
 }
 
 // instance completes the answer about an instance of a service.

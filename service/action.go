@@ -134,3 +134,6 @@ func CheckName(path, right, typ string, refuse func(name string) *Refusal, taken
 		return answer(state), nil
 	}}
 }
+
+// Empty is an answer with a list of nothing.
+var Empty = map[string]any{"value": []any{}}

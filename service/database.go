@@ -2,6 +2,7 @@ package service
 
 import (
 	"math/bits"
+	"net/http"
 	"net/netip"
 	"strings"
 
@@ -18,7 +19,7 @@ var DatabaseLimits = Limits{IPRules: 256, VirtualNetworkRules: 128, Code: "Serve
 // DatabaseRules are the child types of a database server.
 func DatabaseRules() []Child {
 	return []Child{
-		{Collection: "firewallRules", Property: "firewallRules", Apart: true},
+		{Collection: "firewallRules", Property: "firewallRules", Apart: true, Manners: Manners{Patient: []string{http.MethodPut, http.MethodDelete}}},
 		{Collection: "virtualNetworkRules", Property: "virtualNetworkRules", Apart: true, Render: renderDatabaseSubnetRule},
 	}
 }
@@ -47,9 +48,8 @@ type databaseBody struct {
 // ReadDatabase reads a database server: its name and its network rules.
 func ReadDatabase(b *Body, into *Instance) error {
 	into.Name = strings.ToLower(into.Name)
-	if !ValidDatabaseName(into.Name) {
-		return Refuse("InvalidServerName", "name", "The server name '%s' is not valid: it must have 3 to 63 lower-case letters, digits and '-', "+
-			"and neither begin nor end with '-'.", into.Name)
+	if refusal := refuseDatabaseName(into.Name); refusal != nil {
+		return refusal
 	}
 	var body databaseBody
 	if err := b.Read(&body); err != nil {
@@ -101,6 +101,27 @@ func ReadDatabase(b *Body, into *Instance) error {
 // ValidDatabaseName tells whether a label, in lower case, can be a server's name
 // (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules).
 func ValidDatabaseName(label string) bool { return len(label) >= 3 && ValidLabel(label) }
+
+func refuseDatabaseName(name string) *Refusal {
+	if ValidDatabaseName(name) {
+		return nil
+	}
+	return Refuse("InvalidServerName", "name", "The server name '%.80s' is not valid: it must have 3 to 63 lower-case letters, digits and '-', "+
+		"and neither begin nor end with '-'.", name)
+}
+
+// CheckDatabaseName is the action that tells whether the name of a server is free. The providers' answers differ in the
+// name of one member: nameAvailable or available.
+func CheckDatabaseName(typ, member string) Action {
+	provider, _, _ := strings.Cut(typ, "/")
+	return CheckName(provider+"/checkNameAvailability", "", typ, refuseDatabaseName, DatabaseNameTaken, func(s *NameState) any {
+		answer := map[string]any{"name": s.Name, member: s.Free()}
+		if !s.Free() {
+			answer["reason"], answer["message"] = s.Reason("Invalid", "AlreadyExists"), s.Message
+		}
+		return answer
+	})
+}
 
 func databaseAddress(text, field string) (netip.Addr, error) {
 	address, err := netip.ParseAddr(text)
@@ -158,5 +179,9 @@ func DatabaseEndpointMissing(subnet, vnet model.ResourceID) *Refusal {
 
 // DatabaseNameTaken is the refusal of a name that another server has.
 func DatabaseNameTaken(name string, other model.ResourceID) *Refusal {
-	return Conflict("NameAlreadyExists", "name", "Specified server name is already used: %s, by %s.", name, other)
+	by := ""
+	if other != "" {
+		by = ", by " + string(other)
+	}
+	return Conflict("NameAlreadyExists", "name", "Specified server name is already used: %s%s.", name, by)
 }

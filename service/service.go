@@ -63,9 +63,9 @@ type Type struct {
 	// Ours are members of properties that an answer has and no body: they are taken out of what is written.
 	Ours []string
 
-	CreatedIsOK bool // its clients take 200 for a creation, never 201
-	Keys        bool // instances get two shared keys
-	KeysServed  bool // the gateways are told them
+	Manners    Manners
+	Keys       bool // instances get two shared keys
+	KeysServed bool // the gateways are told them
 
 	// Decode reads a body. Every error is a *Refusal. Name, Location, ID, Address, Keys and Service are set already.
 	Decode func(*Body, *Instance) error
@@ -80,6 +80,17 @@ type Type struct {
 	EndpointMissing func(subnet, vnet model.ResourceID) *Refusal
 }
 
+// Manners is what the clients of a type take for an answer, where it is not the usual: statuses of HTTP, 0 for the usual one.
+type Manners struct {
+	Created int // of a creation: 201
+	Pending int // of a creation that goes on: Created
+	Deleted int // of a deletion: 200
+
+	// Patient are the methods whose clients follow no operation, and take the first answer for the last: it is given when
+	// the operation has ended (ARM-1).
+	Patient []string
+}
+
 // Child is a resource type inside a Type: a collection in ids, and the member of the parent's properties that it is kept
 // in. Apart: the parent's own answer does not have it, and a write of the parent leaves it (firewallRules of a server).
 type Child struct {
@@ -90,9 +101,10 @@ type Child struct {
 	// creation, and stays. "": they come and go.
 	Only string
 
-	// Model is as Type.Model. Render completes the answer about one child.
-	Model  string
-	Render func(a *Answer, properties map[string]any)
+	// Model and Manners are as the Type's. Render completes the answer about one child.
+	Model   string
+	Manners Manners
+	Render  func(a *Answer, properties map[string]any)
 }
 
 // LabelSpace is Space or Name.

@@ -24,12 +24,14 @@ var Service = &service.Service{
 	Audiences: []string{"https://containerregistry.azure.net", "https://management.azure.com"},
 	Trusted: []string{"Microsoft.ContainerInstance/containerGroups", "Microsoft.ContainerRegistry/registries", "Microsoft.MachineLearningServices/workspaces",
 		"Microsoft.Security/pricings"},
-	HTTP: &service.HTTP{RequestID: "X-Ms-Correlation-Request-Id", Operation: operation, Refuse: refuse},
+	Actions: actions,
+	HTTP:    &service.HTTP{RequestID: "X-Ms-Correlation-Request-Id", Operation: operation, Refuse: refuse},
 	Types: []service.Type{{
 		Name:      TypeRegistry,
 		Noun:      "container registry",
 		Versions:  []string{"2023-07-01", "2022-12-01", "2021-09-01", "2019-05-01"},
 		Ours:      []string{"posternFrontAddress"},
+		Keys:      true,
 		Decode:    decode,
 		Render:    render,
 		NameTaken: nameTaken,
@@ -65,8 +67,9 @@ func decode(b *service.Body, registry *service.Instance) error {
 	if err := b.Read(&body); err != nil {
 		return err
 	}
-	if registry.Name = strings.ToLower(registry.Name); !ValidName(registry.Name) {
-		return service.Refuse("InvalidResourceName", "name", "The registry name '%s' is not valid: it has 5 to 50 letters and digits.", registry.Name)
+	registry.Name = strings.ToLower(registry.Name)
+	if refusal := refuseName(registry.Name); refusal != nil {
+		return refusal
 	}
 	sku, err := service.OneOf(body.SKU.Name, "sku.name", "", "Basic", "Standard", "Premium")
 	if err != nil {

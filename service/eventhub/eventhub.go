@@ -19,6 +19,7 @@ var Service = &service.Service{
 	ValidName: messaging.ValidName,
 	Audiences: []string{"https://eventhubs.azure.net"},
 	Trusted:   trusted,
+	Actions:   messaging.Actions(TypeNamespace),
 	HTTP:      messaging.HTTP,
 	Startups:  map[model.Way]service.Startup{messaging.WayAMQP: messaging.OpenAMQP, wayKafka: openKafka},
 	Types: []service.Type{messaging.Type(TypeNamespace, "Event Hubs namespace", ports, render,

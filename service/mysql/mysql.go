@@ -39,6 +39,7 @@ func describe(name, product, typ, version string) *service.Service {
 		ValidName: service.ValidDatabaseName,
 		Audiences: []string{"https://ossrdbms-aad.database.windows.net"},
 		Startups:  map[model.Way]service.Startup{way: service.ByAddress(func(d *service.Denial) []byte { return refusal(product, d) })},
+		Actions:   []service.Action{service.CheckDatabaseName(typ, "nameAvailable")},
 		Types: []service.Type{{
 			Name:     typ,
 			Noun:     product + " server",

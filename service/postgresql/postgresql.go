@@ -26,6 +26,7 @@ var Service = &service.Service{
 	ValidName: service.ValidDatabaseName,
 	Audiences: []string{"https://ossrdbms-aad.database.windows.net"},
 	Startups:  map[model.Way]service.Startup{way: open},
+	Actions:   []service.Action{service.CheckDatabaseName(TypeServer, "nameAvailable")},
 	Types: []service.Type{{
 		Name:     TypeServer,
 		Noun:     "PostgreSQL server",

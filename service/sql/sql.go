@@ -37,6 +37,7 @@ var Service = &service.Service{
 	ValidName: service.ValidDatabaseName,
 	Audiences: audiences,
 	Startups:  map[model.Way]service.Startup{way: open},
+	Actions:   []service.Action{service.CheckDatabaseName(TypeServer, "available")},
 	Types: []service.Type{{
 		Name:     TypeServer,
 		Noun:     "SQL server",
@@ -75,6 +76,7 @@ var Synapse = &service.Service{
 	},
 	Audiences: audiences,
 	Startups:  map[model.Way]service.Startup{way: open},
+	Actions:   []service.Action{service.CheckDatabaseName(TypeWorkspace, "available")},
 	Types: []service.Type{{
 		Name:     TypeWorkspace,
 		Noun:     "Synapse workspace",

@@ -46,7 +46,7 @@ var Service = &service.Service{
 		Update:          "storage.AccountUpdateParameters",
 		Versions:        []string{"2025-08-01", "2025-06-01", "2024-01-01", "2023-05-01", "2023-01-01", "2022-09-01"},
 		Ours:            []string{"posternFrontAddress"},
-		CreatedIsOK:     true,
+		Manners:         service.Manners{Created: http.StatusOK, Pending: http.StatusAccepted, Patient: []string{http.MethodPatch, http.MethodDelete}},
 		Keys:            true,
 		KeysServed:      true,
 		Decode:          decode,
