@@ -122,7 +122,11 @@ func (r *request) aboutInstance(call *service.Call, s *service.Service, typ *ser
 		if err := r.authorizeBody(id, body); err != nil {
 			return nil, err
 		}
-		made, err := r.door.API.Patch(r.Context(), id, body, r.conditions())
+		conditions := r.conditions()
+		if etag, _ := call.Object["etag"].(string); conditions.IfMatch == "" {
+			conditions.IfMatch = etag // what it is made of may have been written meanwhile
+		}
+		made, err := r.door.API.Patch(r.Context(), id, body, conditions)
 		if err == nil {
 			err = r.door.API.Await(r.Context(), made.Operation)
 		}

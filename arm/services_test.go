@@ -58,7 +58,7 @@ var serviceCases = []serviceCase{{
 	typ: "Microsoft.Web/sites", name: "web-door", suffix: "2024-04-01",
 	body: `{"location":"westeurope","kind":"app","properties":{"siteConfig":{"ipSecurityRestrictions":[{"name":"app","priority":100,"action":"Allow","vnetSubnetResourceId":"SUBNET"},
 	  {"name":"office","priority":200,"action":"Allow","ipAddress":"20.1.2.0/24"}]}}}`,
-	has:   []string{`"defaultHostName":"web-door.azurewebsites.net"`, `"ipSecurityRestrictionsDefaultAction":"Deny"`, `"state":"Succeeded"`},
+	has:   []string{`"defaultHostName":"web-door.azurewebsites.net"`, `"ipSecurityRestrictions":[{`, `"state":"Succeeded"`},
 	patch: `{"properties":{"httpsOnly":true}}`, patched: `"httpsOnly":true`,
 	bad:  `{"location":"westeurope","properties":{"siteConfig":{"ipSecurityRestrictions":[{"name":"app","vnetSubnetResourceId":"BARE"}]}}}`,
 	code: "VirtualNetworkRuleBadRequest", taken: "Conflict", invalid: "x",

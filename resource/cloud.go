@@ -138,6 +138,9 @@ func (c *Cloud) assemble() *model.Snapshot {
 	s.ServiceEndpointPolicies = nounsOf(c.entries, TypeServiceEndpointPolicy, func(noun *model.ServiceEndpointPolicy) model.ServiceEndpointPolicy { return *noun })
 	for _, described := range all.Services() {
 		for i := range described.Types {
+			if described.Types[i].Kept {
+				continue
+			}
 			instances := nounsOf(c.entries, described.Types[i].Name, func(noun *instance) model.ServiceInstance { return noun.ServiceInstance })
 			s.Instances = append(s.Instances, instances...)
 		}

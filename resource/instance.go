@@ -19,6 +19,9 @@ type instance struct {
 	typ     *service.Type
 }
 
+// kept is the noun of a service's resource with nothing behind it.
+type kept struct{ instance }
+
 // serviceTypes are the types of services, in their order.
 func serviceTypes(services []*service.Service) []typeSpec {
 	var list []typeSpec
@@ -26,6 +29,9 @@ func serviceTypes(services []*service.Service) []typeSpec {
 		for i := range s.Types {
 			typ := &s.Types[i]
 			spec := typeSpec{name: typ.Name, decode: func(r *Record) (any, error) { return decodeInstance(s, typ, r) }}
+			if typ.Kept {
+				spec.decode = func(r *Record) (any, error) { return decodeKept(s, typ, r) }
+			}
 			for _, child := range typ.Children {
 				spec.children = append(spec.children, childSpec{collection: child.Collection, property: child.Property, apart: child.Apart, only: child.Only})
 			}
@@ -61,6 +67,8 @@ func decodeInstance(s *service.Service, typ *service.Type, r *Record) (any, erro
 	body := &service.Body{ID: id, Location: location, Tags: head.Tags, JSON: r.Body,
 		Subnet: func(id, field string) (model.ResourceID, error) {
 			return referTo(&reference{ID: id}, TypeVirtualNetwork+"/subnets", field)
+		}, Resource: func(id, typ, field string) (model.ResourceID, error) {
+			return referTo(&reference{ID: id}, typ, field)
 		}}
 	if err := typ.Decode(body, &out.Instance); err != nil {
 		return nil, asError(err)
@@ -75,6 +83,26 @@ func decodeInstance(s *service.Service, typ *service.Type, r *Record) (any, erro
 		}
 	}
 	out.identify(r.Allotted.Rules)
+	return out, nil
+}
+
+func decodeKept(s *service.Service, typ *service.Type, r *Record) (any, error) {
+	var head header
+	if err := leniently(r.Body, &head); err != nil {
+		return nil, err
+	}
+	location, err := head.location()
+	if err != nil {
+		return nil, err
+	}
+	id := model.ResourceID(r.ID)
+	out := &kept{instance{service: s, typ: typ}}
+	out.ServiceInstance = model.ServiceInstance{ID: id, Service: s.Name, Name: id.Name(), Location: location}
+	if typ.Decode != nil {
+		if err := typ.Decode(&service.Body{ID: id, Location: location, Tags: head.Tags, JSON: r.Body}, &out.Instance); err != nil {
+			return nil, asError(err)
+		}
+	}
 	return out, nil
 }
 

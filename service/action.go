@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"postern/model"
@@ -122,7 +123,7 @@ func CheckName(path, right, typ string, refuse func(name string) *Refusal, taken
 			return nil, Refuse(CodeInvalidContent, "name", "The body must have the name that is asked about.")
 		}
 		short := typ[strings.IndexByte(typ, '/')+1:]
-		if question.Type != "" && typ != "" && !strings.EqualFold(question.Type, typ) && !strings.EqualFold(question.Type, short) {
+		if asked := question.Type; asked != "" && !slices.ContainsFunc([]string{typ, short, strings.TrimSuffix(short, "s")}, func(t string) bool { return strings.EqualFold(t, asked) }) {
 			return nil, Refuse(CodeInvalidContent, "type", "The body must have a name and the type %s.", typ)
 		}
 		state := &NameState{Name: question.Name}

@@ -63,6 +63,10 @@ type Type struct {
 	// Ours are members of properties that an answer has and no body: they are taken out of what is written.
 	Ours []string
 
+	// Kept: there is nothing behind its resources but what instances of the service refer to. They are kept and answered,
+	// have no name, address or rules, and Decode may be nil.
+	Kept bool
+
 	Manners    Manners
 	Keys       bool // instances get two shared keys
 	KeysServed bool // the gateways are told them
@@ -75,6 +79,9 @@ type Type struct {
 
 	// NameTaken is the refusal of a name that another instance has; nil: a plain one.
 	NameTaken func(name string, other model.ResourceID) *Refusal
+
+	// InUse is the refusal to delete what an instance refers to (Instance.Uses); nil: a plain one.
+	InUse func(name string, user model.ResourceID) *Refusal
 
 	// EndpointMissing is the refusal of a rule for a subnet without the endpoint (FW-6); nil: a plain one.
 	EndpointMissing func(subnet, vnet model.ResourceID) *Refusal
@@ -96,6 +103,9 @@ type Manners struct {
 type Child struct {
 	Collection, Property string
 	Apart                bool
+
+	// Patched: it takes PATCH, whose properties replace its own one by one.
+	Patched bool
 
 	// Only is the one name that children have: "default" of networkRuleSets. That child is there from the instance's
 	// creation, and stays. "": they come and go.

@@ -28,9 +28,10 @@ var Service = &service.Service{
 		service.UsualName("Invalid", "AlreadyExists"))},
 	HTTP: &service.HTTP{RequestID: "X-Ms-Request-Id", Operation: operation, Refuse: refuse},
 	Types: []service.Type{{
-		Name:      TypeAccount,
-		Noun:      "Data Lake Store account",
-		Children:  []service.Child{{Collection: "firewallRules", Property: "firewallRules"}, {Collection: "virtualNetworkRules", Property: "virtualNetworkRules", Render: renderRule}},
+		Name: TypeAccount,
+		Noun: "Data Lake Store account",
+		Children: []service.Child{{Collection: "firewallRules", Property: "firewallRules", Patched: true, Manners: childManners},
+			{Collection: "virtualNetworkRules", Property: "virtualNetworkRules", Patched: true, Manners: childManners, Render: renderRule}},
 		Versions:  []string{"2016-11-01"},
 		Ours:      []string{"posternFrontAddress"},
 		Decode:    decode,
@@ -38,6 +39,9 @@ var Service = &service.Service{
 		NameTaken: nameTaken,
 	}},
 }
+
+// childManners is what clients of the children take for an answer.
+var childManners = service.Manners{Created: http.StatusOK, Patient: []string{http.MethodPut, http.MethodDelete}}
 
 var ports = []model.ServicePort{{Number: 443, Way: model.WayHTTPS}}
 

@@ -14,6 +14,7 @@ var actions = []service.Action{
 	service.CheckName("Microsoft.KeyVault/checkNameAvailability", "Microsoft.KeyVault/checkNameAvailability/read", TypeVault, refuseName, nameTaken,
 		service.UsualName("AccountNameInvalid", "AlreadyExists")),
 	{Method: http.MethodGet, Path: "Microsoft.KeyVault/deletedVaults", Answer: func(*service.Call) (any, error) { return service.Empty, nil }},
+	{Method: http.MethodGet, Path: "Microsoft.KeyVault/deletedManagedHSMs", Answer: func(*service.Call) (any, error) { return service.Empty, nil }},
 	{Method: http.MethodGet, Path: "Microsoft.KeyVault/locations/*/deletedVaults/*", Answer: noDeletedVault},
 	{Method: http.MethodPost, Path: "Microsoft.KeyVault/locations/*/deletedVaults/*/purge", Answer: noDeletedVault},
 }
