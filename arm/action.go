@@ -59,7 +59,7 @@ func (r *request) act(s *service.Service, action *service.Action) (int, any, err
 	snapshot := cloud.Snapshot()
 	call := &service.Call{Subscription: r.at.subscription, ID: model.ResourceID(r.at.scope()), Names: r.at.names, Query: r.URL.Query(), Settings: &snapshot.Settings,
 		Body: r.body, Taken: func(name string) bool {
-			return slices.ContainsFunc(snapshot.Instances, func(i model.ServiceInstance) bool {
+			return slices.ContainsFunc(snapshot.Instances, func(i *model.ServiceInstance) bool {
 				return i.Space == s.LabelSpace() && strings.EqualFold(i.Name, name)
 			})
 		}}
