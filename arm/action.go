@@ -90,6 +90,14 @@ func (r *request) aboutInstance(call *service.Call, s *service.Service, typ *ser
 	if err != nil {
 		return err
 	}
+	cloud, err := r.door.Cache.Current(r.Context())
+	if err != nil {
+		return err
+	}
+	etag := ""
+	if record, ok := cloud.Record(id); ok {
+		etag = record.ETag()
+	}
 	if call.Object, err = objectOf(r.door.API.Get(r.Context(), id)); err != nil {
 		return r.missing(err)
 	}
@@ -123,7 +131,7 @@ func (r *request) aboutInstance(call *service.Call, s *service.Service, typ *ser
 			return nil, err
 		}
 		conditions := r.conditions()
-		if etag, _ := call.Object["etag"].(string); conditions.IfMatch == "" {
+		if conditions.IfMatch == "" {
 			conditions.IfMatch = etag // what it is made of may have been written meanwhile
 		}
 		made, err := r.door.API.Patch(r.Context(), id, body, conditions)

@@ -62,7 +62,7 @@ func allowedChanges(id ID, patch map[string]any) (map[string]any, error) {
 		return patch, nil
 	}
 	if child := childOf(id.Type()); child != nil {
-		return patch, nil
+		return patch, nil // judged with what it makes
 	}
 	name, ok := updateOf(id.Type())
 	if !ok {

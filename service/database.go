@@ -16,11 +16,12 @@ import (
 var DatabaseLimits = Limits{IPRules: 256, VirtualNetworkRules: 128, Code: "ServerRuleLimitExceeded",
 	Message: "A server takes at most %d firewall rules and %d virtual network rules."}
 
-// DatabaseRules are the child types of a database server.
-func DatabaseRules() []Child {
+// DatabaseRules are the child types of a database server. Their bodies follow the models of a section of resource/schema: those
+// with the names, "" for none.
+func DatabaseRules(firewallModel, subnetModel string) []Child {
 	return []Child{
-		{Collection: "firewallRules", Property: "firewallRules", Apart: true, Manners: Manners{Patient: []string{http.MethodPut, http.MethodDelete}}},
-		{Collection: "virtualNetworkRules", Property: "virtualNetworkRules", Apart: true, Render: renderDatabaseSubnetRule},
+		{Collection: "firewallRules", Property: "firewallRules", Apart: true, Model: firewallModel, Manners: Manners{Patient: []string{http.MethodPut, http.MethodDelete}}},
+		{Collection: "virtualNetworkRules", Property: "virtualNetworkRules", Apart: true, Model: subnetModel, Render: renderDatabaseSubnetRule},
 	}
 }
 

@@ -37,6 +37,8 @@ var Service = &service.Service{
 	Types: []service.Type{{
 		Name:      TypeSite,
 		Noun:      "web app",
+		Model:     "appservice.Site",
+		Update:    "appservice.SitePatchResource",
 		Versions:  versions,
 		Manners:   manners,
 		Ours:      []string{"posternFrontAddress"},
@@ -46,6 +48,8 @@ var Service = &service.Service{
 	}, {
 		Name:     TypePlan,
 		Noun:     "App Service plan",
+		Model:    "appservice.Plan",
+		Update:   "appservice.PlanPatchResource",
 		Versions: versions,
 		Kept:     true,
 		Manners:  manners,

@@ -35,6 +35,8 @@ var Service = &service.Service{
 	Types: []service.Type{{
 		Name:      TypeAccount,
 		Noun:      "Cognitive Services account",
+		Model:     "cognitiveservices.Account",
+		Update:    "cognitiveservices.Account",
 		Versions:  []string{"2024-10-01", "2023-05-01", "2022-12-01", "2021-04-30", "2017-04-18"},
 		Ours:      []string{"posternFrontAddress"},
 		Keys:      true,

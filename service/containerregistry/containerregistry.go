@@ -29,6 +29,8 @@ var Service = &service.Service{
 	Types: []service.Type{{
 		Name:      TypeRegistry,
 		Noun:      "container registry",
+		Model:     "containerregistry.Registry",
+		Update:    "containerregistry.RegistryUpdateParameters",
 		Versions:  []string{"2023-07-01", "2022-12-01", "2021-09-01", "2019-05-01"},
 		Ours:      []string{"posternFrontAddress"},
 		Keys:      true,

@@ -35,6 +35,8 @@ var Service = &service.Service{
 	Types: []service.Type{{
 		Name:      TypeAccount,
 		Noun:      "Cosmos DB account",
+		Model:     "cosmosdb.DatabaseAccountCreateUpdateParameters",
+		Update:    "cosmosdb.DatabaseAccountUpdateParameters",
 		Versions:  []string{"2024-11-15", "2024-05-15", "2023-11-15", "2023-04-15", "2021-10-15"},
 		Ours:      []string{"posternFrontAddress"},
 		Manners:   service.Manners{Created: http.StatusOK, Deleted: http.StatusNoContent},

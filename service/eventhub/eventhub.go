@@ -22,7 +22,8 @@ var Service = &service.Service{
 	Actions:   messaging.Actions(TypeNamespace),
 	HTTP:      messaging.HTTP,
 	Startups:  map[model.Way]service.Startup{messaging.WayAMQP: messaging.OpenAMQP, wayKafka: openKafka},
-	Types: []service.Type{messaging.Type(TypeNamespace, "Event Hubs namespace", ports, render,
+	Types: []service.Type{messaging.Type(TypeNamespace, "Event Hubs namespace",
+		messaging.Models{Namespace: "eventhub.EHNamespace", Update: "eventhub.EHNamespace", RuleSet: "eventhub.NetworkRuleSet"}, ports, render,
 		"2024-01-01", "2022-10-01-preview", "2021-11-01", "2021-06-01-preview", "2018-01-01-preview", "2017-04-01")},
 }
 

@@ -27,6 +27,8 @@ var Service = &service.Service{
 	Types: []service.Type{{
 		Name:      TypeVault,
 		Noun:      "key vault",
+		Model:     "keyvault.VaultCreateOrUpdateParameters",
+		Update:    "keyvault.VaultPatchParameters",
 		Versions:  []string{"2024-11-01", "2023-07-01", "2023-02-01", "2022-07-01", "2021-10-01", "2019-09-01"},
 		Ours:      []string{"posternFrontAddress"},
 		Manners:   service.Manners{Patient: []string{http.MethodPatch, http.MethodDelete}},

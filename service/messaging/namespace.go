@@ -49,12 +49,15 @@ func ValidName(name string) bool {
 	return len(name) >= 6 && len(name) <= 50 && service.ValidLabel(name) && 'a' <= name[0] && name[0] <= 'z'
 }
 
+// Models are the models in resource/schema that bodies about namespaces follow.
+type Models struct{ Namespace, Update, RuleSet string }
+
 // Type is the resource type of one of the two services, whose namespaces answer on the ports.
-func Type(name, noun string, ports []model.ServicePort, render func(*service.Answer), versions ...string) service.Type {
+func Type(name, noun string, models Models, ports []model.ServicePort, render func(*service.Answer), versions ...string) service.Type {
 	return service.Type{
 		Name: name,
 		Noun: noun,
-		Children: []service.Child{{Collection: "networkRuleSets", Property: "networkRuleSets", Apart: true, Only: RuleSet, Render: renderRuleSet,
+		Children: []service.Child{{Collection: "networkRuleSets", Property: "networkRuleSets", Apart: true, Only: RuleSet, Model: models.RuleSet, Render: renderRuleSet,
 			Manners: service.Manners{Patient: []string{http.MethodPut}}}},
 		Manners:  service.Manners{Patient: []string{http.MethodPatch}},
 		Versions: versions,

@@ -43,7 +43,9 @@ func describe(name, product, typ, version string) *service.Service {
 		Types: []service.Type{{
 			Name:     typ,
 			Noun:     product + " server",
-			Children: service.DatabaseRules(),
+			Model:    name + ".ServerForCreate",
+			Update:   name + ".ServerUpdateParameters",
+			Children: service.DatabaseRules(name+".FirewallRule", name+".VirtualNetworkRule"),
 			Versions: []string{version},
 			Ours:     service.DatabaseOurs(),
 			Decode: func(b *service.Body, into *service.Instance) error {

@@ -30,7 +30,9 @@ var Service = &service.Service{
 	Types: []service.Type{{
 		Name:     TypeServer,
 		Noun:     "PostgreSQL server",
-		Children: service.DatabaseRules(),
+		Model:    "postgresql.ServerForCreate",
+		Update:   "postgresql.ServerUpdateParameters",
+		Children: service.DatabaseRules("postgresql.FirewallRule", "postgresql.VirtualNetworkRule"),
 		Versions: []string{"2017-12-01"},
 		Ours:     service.DatabaseOurs(),
 		Decode: func(b *service.Body, into *service.Instance) error {

@@ -41,7 +41,9 @@ var Service = &service.Service{
 	Types: []service.Type{{
 		Name:     TypeServer,
 		Noun:     "SQL server",
-		Children: service.DatabaseRules(),
+		Model:    "sql.Server",
+		Update:   "sql.ServerUpdate",
+		Children: service.DatabaseRules("sql.FirewallRule", "sql.VirtualNetworkRule"),
 		Versions: []string{"2023-08-01", "2021-11-01", "2015-05-01-preview"},
 		Ours:     service.DatabaseOurs(),
 		Decode: func(b *service.Body, into *service.Instance) error {
@@ -80,7 +82,9 @@ var Synapse = &service.Service{
 	Types: []service.Type{{
 		Name:     TypeWorkspace,
 		Noun:     "Synapse workspace",
-		Children: service.DatabaseRules(),
+		Model:    "synapse.Workspace",
+		Update:   "synapse.WorkspacePatchInfo",
+		Children: service.DatabaseRules("synapse.IPFirewallRuleInfo", "sql.VirtualNetworkRule"),
 		Versions: []string{"2021-06-01"},
 		Ours:     append(service.DatabaseOurs(), "connectivityEndpoints", "sqlAdministratorLoginPassword"),
 		Decode: func(b *service.Body, into *service.Instance) error {
