@@ -71,7 +71,7 @@ var serviceCases = []serviceCase{{
 	has:   []string{`"endpoint":"lakedoor.azuredatalakestore.net"`, `"firewallState":"Enabled"`, `"state":"Succeeded"`},
 	patch: `{"properties":{"firewallAllowAzureIps":"Enabled"}}`, patched: `"firewallAllowAzureIps":"Enabled"`,
 	bad:  `{"location":"westeurope","properties":{"virtualNetworkRules":[{"name":"app","properties":{"subnetId":"BARE"}}]}}`,
-	code: "VirtualNetworkRuleBadRequest", taken: "NameAlreadyTaken", invalid: "no-name",
+	code: "VirtualNetworkRuleBadRequest", taken: "AccountAlreadyExists", invalid: "no-name",
 	child: "virtualNetworkRules/second", childBody: `{"properties":{"subnetId":"SUBNET2"}}`,
 }}
 

@@ -125,12 +125,12 @@ func (a *answer) child(object map[string]any, spec *childSpec, at int) {
 	name, _ := object[member(object, "name")].(string)
 	typ := a.entry.record.Type + "/" + spec.collection
 	object["name"], object["id"], object["type"] = name, string(childID(id, spec.collection, name)), typ
-	model, modelled := modelOf(typ)
-	if !modelled || schema.Azure().Has(model, "etag") {
+	form, modelled := modelOf(typ)
+	if !modelled || schema.Azure().Has(form, "etag") {
 		object["etag"] = a.etag
 	}
 	properties := objectIn(object, "properties")
-	if !modelled || schema.Azure().HasInside(model, "properties", "provisioningState") {
+	if !modelled || schema.Azure().HasInside(form, "properties", "provisioningState") {
 		properties["provisioningState"] = a.state
 	}
 	switch noun := a.entry.noun.(type) {
