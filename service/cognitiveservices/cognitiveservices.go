@@ -112,7 +112,11 @@ func render(a *service.Answer) {
 	delete(properties, "endpoint")
 	delete(properties, "endpoints")
 	if a.Instance.Space != "" {
-		properties["endpoint"] = "https://" + a.Host("") + "/"
+		part := ""
+		if kind, _ := a.Object[service.Member(a.Object, "kind")].(string); strings.EqualFold(kind, "OpenAI") {
+			part = PartOpenAI
+		}
+		properties["endpoint"] = "https://" + a.Host(part) + "/"
 		properties["endpoints"] = map[string]any{"Cognitive Services": "https://" + a.Host("") + "/", "OpenAI": "https://" + a.Host(PartOpenAI) + "/"}
 	}
 	if name := service.Member(properties, "networkAcls"); properties[name] != nil {
