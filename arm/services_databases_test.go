@@ -39,7 +39,7 @@ func sdkSynapse(s *steps) {
 	s.has(`20.1.2.9`)(polled(ranges.BeginCreateOrUpdate(s.ctx, "lab", "synapse-sdk", "office", armsynapse.IPFirewallRuleInfo{Properties: &armsynapse.IPFirewallRuleProperties{
 		StartIPAddress: to.Ptr("20.1.2.3"), EndIPAddress: to.Ptr("20.1.2.9")}}, nil)))
 	s.has(`"office"`)(listed(ranges.NewListByWorkspacePager("lab", "synapse-sdk", nil)))
-	s.has(`"synapse-sdk"`)(polled(workspaces.BeginDelete(s.ctx, "lab", "synapse-sdk", nil)))
+	s.has(`{}`)(polled(workspaces.BeginDelete(s.ctx, "lab", "synapse-sdk", nil)))
 }
 
 func sdkPostgreSQL(s *steps) {

@@ -12,7 +12,8 @@ import (
 // The network rules of database servers (Microsoft.Sql, Microsoft.DBforPostgreSQL, …MySQL, …MariaDB, Synapse) are
 // resources of their own inside a server: ranges of addresses, and subnets. A server lets in nobody else.
 
-// DatabaseLimits bound a server's rules (FW-11).
+// DatabaseLimits bound a server's rules (FW-11): "Azure SQL Database and Azure Synapse IP firewall rules", and "Use virtual network service
+// endpoints and rules for servers in Azure SQL Database".
 var DatabaseLimits = Limits{IPRules: 256, VirtualNetworkRules: 128, Code: "ServerRuleLimitExceeded",
 	Message: "A server takes at most %d firewall rules and %d virtual network rules."}
 
@@ -29,6 +30,7 @@ func DatabaseRules(firewallModel, subnetModel string) []Child {
 type databaseBody struct {
 	Properties struct {
 		PublicNetworkAccess string `json:"publicNetworkAccess"`
+		CreateMode          string `json:"createMode"` // of PostgreSQL, MySQL and MariaDB
 		FirewallRules       []struct {
 			Name       string `json:"name"`
 			Properties struct {
@@ -59,6 +61,9 @@ func ReadDatabase(b *Body, into *Instance) error {
 	into.Rules = model.NetworkRules{}
 	p := &body.Properties
 	if err := ReadPublicAccess(p.PublicNetworkAccess, &into.Rules); err != nil {
+		return err
+	}
+	if _, err := OneOf(p.CreateMode, "properties.createMode", "Default"); err != nil {
 		return err
 	}
 	limits := DatabaseLimits
@@ -151,6 +156,7 @@ func prefixesOf(first, last netip.Addr) (list []netip.Prefix) {
 func RenderDatabase(a *Answer, host string) {
 	Fill(a.Properties, "publicNetworkAccess", "Enabled")
 	Fill(a.Properties, "privateEndpointConnections", []any{})
+	delete(a.Properties, Member(a.Properties, "createMode")) // no answer has it
 	a.Properties["fullyQualifiedDomainName"] = host
 	a.Properties["posternFrontAddress"] = a.Instance.Address.String()
 }

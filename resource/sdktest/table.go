@@ -66,6 +66,8 @@ var ours = map[string][]string{
 	"containerregistry.NetworkRuleSet":                         {"virtualNetworkRules=[]any"}, // in Azure's preview versions alone
 	"cognitiveservices.IPRule":                                 {"action=string"},
 	"cognitiveservices.VirtualNetworkRule":                     {"action=string"},
+	"servicebus.SBNamespaceProperties":                         {"minimumTlsVersion=string", "premiumMessagingPartitions=int", "publicNetworkAccess=string"}, // in newer versions
+	"servicebus.SBNamespaceUpdateProperties":                   {"minimumTlsVersion=string", "premiumMessagingPartitions=int", "publicNetworkAccess=string"},
 	"appservice.IPSecurityRestriction":                         {"state=string"},
 	"datalakestore.CreateOrUpdateVirtualNetworkRuleProperties": {"state=string"},
 }

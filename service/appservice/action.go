@@ -53,7 +53,7 @@ func configuration(c *service.Call, site map[string]any) map[string]any {
 	service.Fill(settings, service.Member(settings, "scmIpSecurityRestrictions"), []any{})
 	service.Fill(settings, service.Member(settings, "scmIpSecurityRestrictionsUseMain"), false)
 	id, _ := site["id"].(string)
-	return map[string]any{"id": id + "/config/web", "name": "web", "type": TypeSite + "/config", "location": site["location"], "properties": settings}
+	return map[string]any{"id": id + "/config/web", "name": "web", "type": TypeSite + "/config", "properties": settings}
 }
 
 // isWeb refuses any view but the one that there is.

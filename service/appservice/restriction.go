@@ -10,7 +10,8 @@ import (
 	"postern/service"
 )
 
-// Bounds of access restrictions (FW-11, https://learn.microsoft.com/azure/app-service/overview-access-restrictions).
+// Bounds of access restrictions (FW-11): "Set up Azure App Service access restrictions" for the first, "Azure App Service access
+// restrictions" for the second.
 const (
 	maxRestrictions = 512
 	maxAddresses    = 8 // of one restriction

@@ -48,7 +48,7 @@ var Service = &service.Service{
 
 var ports = []model.ServicePort{{Number: 443, Way: model.WayHTTPS}}
 
-// limits of an account's rules (FW-11, https://learn.microsoft.com/azure/ai-services/cognitive-services-virtual-networks).
+// limits of an account's rules (FW-11): "Configure Azure AI services virtual networks" for the second; the first is remembered.
 var limits = service.Limits{IPRules: 100, VirtualNetworkRules: 100, Code: "BadRequest",
 	Message: "An account takes at most %d IP rules and %d virtual network rules."}
 
@@ -123,6 +123,7 @@ func render(a *service.Answer) {
 		acls := service.ObjectIn(properties, name)
 		service.Fill(acls, service.Member(acls, "bypass"), "None")
 		service.RenderNetworkACLs(a, acls)
+		service.WithoutActions(acls)
 	}
 }
 

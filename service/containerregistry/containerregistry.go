@@ -22,6 +22,7 @@ var Service = &service.Service{
 	},
 	ValidName: ValidName,
 	Audiences: []string{"https://containerregistry.azure.net", "https://management.azure.com"},
+	// "Allow trusted services to securely access a network-restricted container registry", Trusted services.
 	Trusted: []string{"Microsoft.ContainerInstance/containerGroups", "Microsoft.ContainerRegistry/registries", "Microsoft.MachineLearningServices/workspaces",
 		"Microsoft.Security/pricings"},
 	Actions: actions,
@@ -42,7 +43,8 @@ var Service = &service.Service{
 
 var ports = []model.ServicePort{{Number: 443, Way: model.WayHTTPS}}
 
-// limits of a registry's rules (FW-11, https://learn.microsoft.com/azure/container-registry/container-registry-vnet).
+// limits of a registry's rules (FW-11): "Configure public IP network rules" and "Restrict access to a container registry using a service
+// endpoint in an Azure virtual network". The latter are a preview of Azure's, which stable versions of the API do not have.
 var limits = service.Limits{IPRules: 100, VirtualNetworkRules: 100, SmallRanges: true, Code: "BadRequest",
 	Message: "A registry takes at most %d IP rules and %d virtual network rules."}
 

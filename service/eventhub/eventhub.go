@@ -30,7 +30,7 @@ var Service = &service.Service{
 var ports = []model.ServicePort{{Number: 443, Way: model.WayHTTPS}, {Number: 5671, Way: messaging.WayAMQP}, {Number: 9093, Way: wayKafka}}
 
 // trusted are services that a namespace lets in by the managed identity of one of their resources
-// (https://learn.microsoft.com/azure/event-hubs/event-hubs-service-endpoints).
+// ("Allow access to Azure Event Hubs namespaces from specific virtual networks", Trusted Microsoft services).
 var trusted = []string{
 	"Microsoft.ApiManagement/service", "Microsoft.EventGrid/topics", "Microsoft.EventGrid/domains", "Microsoft.EventGrid/systemTopics",
 	"Microsoft.HealthcareApis/services", "Microsoft.HealthcareApis/workspaces", "Microsoft.IoTCentral/IoTApps", "Microsoft.Devices/IotHubs",

@@ -51,6 +51,7 @@ func render(a *service.Answer) {
 	properties["posternFrontAddress"] = a.Instance.Address.String()
 	acls := service.ObjectIn(properties, "networkAcls")
 	service.RenderNetworkACLs(a, acls)
+	service.WithoutActions(acls)
 	// Addresses stand as ranges in answers, whatever they were written as.
 	for i, element := range service.ListIn(acls, "ipRules") {
 		rule := element.(map[string]any)

@@ -31,7 +31,7 @@ const WayAMQP model.Way = "amqp"
 // RuleSet is the one name that the children networkRuleSets have.
 const RuleSet = "default"
 
-// limits of a namespace's rules (FW-11, https://learn.microsoft.com/azure/event-hubs/event-hubs-quotas).
+// limits of a namespace's rules (FW-11), as "Azure Event Hubs quotas and limits" is remembered: no copy of it could be read.
 var limits = service.Limits{IPRules: 128, VirtualNetworkRules: 128, Code: "BadRequest",
 	Message: "A namespace takes at most %d IP rules and %d virtual network rules."}
 
@@ -55,8 +55,10 @@ type Models struct{ Namespace, Update, RuleSet string }
 // Type is the resource type of one of the two services, whose namespaces answer on the ports.
 func Type(name, noun string, models Models, ports []model.ServicePort, render func(*service.Answer), versions ...string) service.Type {
 	return service.Type{
-		Name: name,
-		Noun: noun,
+		Name:   name,
+		Noun:   noun,
+		Model:  models.Namespace,
+		Update: models.Update,
 		Children: []service.Child{{Collection: "networkRuleSets", Property: "networkRuleSets", Apart: true, Only: RuleSet, Model: models.RuleSet, Render: renderRuleSet,
 			Manners: service.Manners{Patient: []string{http.MethodPut}}}},
 		Manners:  service.Manners{Patient: []string{http.MethodPatch}},
