@@ -57,6 +57,9 @@ func decodeInstance(s *service.Service, typ *service.Type, r *Record) (any, erro
 	if typ.KeysServed {
 		out.Keys = r.Allotted.Keys
 	}
+	if !r.Allotted.Created.IsZero() {
+		out.Created = r.Allotted.Created.UnixMicro()
+	}
 	if s.Zones != nil {
 		out.Space = s.LabelSpace()
 	}
