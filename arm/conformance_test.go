@@ -117,7 +117,7 @@ func TestConformance(t *testing.T) {
 }
 
 // exampleRegions are the regions that the examples name.
-var exampleRegions = []string{"centraluseuap", "eastus", "eastus2(stage)", "eastus2euap", "northcentralus(stage)", "westcentralus", "westus"}
+var exampleRegions = []string{"centralus", "centraluseuap", "eastus", "eastus2", "eastus2euap", "westcentralus", "westus"}
 
 // prepare gives each region of the examples a host, and a service tag of Storage for accounts' addresses.
 func (c *clients) prepare() error {

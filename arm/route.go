@@ -49,15 +49,12 @@ func init() {
 		"microsoft.network/virtualnetworks/*/usages":                            {"GET": {"", listSubnetUsages}},
 		"microsoft.network/virtualnetworks/*/checkipaddressavailability":        {"GET": {"", checkIPAddress}},
 		"microsoft.network/networkinterfaces/*/effectiveroutetable":             {"POST": {"", effectiveRoutes}},
-		"microsoft.storage/storageaccounts/*/blobservices/*":                    {"GET": {"", dataServices}},
-		"microsoft.storage/storageaccounts/*/fileservices/*":                    {"GET": {"", dataServices}},
-		"microsoft.storage/checknameavailability":                               {"POST": {readNames, checkAccountName}},
-		"microsoft.storage/storageaccounts/*/listkeys":                          {"POST": {"", listKeys}},
 	}
 	maps.Copy(special, deploymentRoutes())
 	maps.Copy(special, accessRoutes())
 	maps.Copy(special, activityRoutes())
 	maps.Copy(special, machineRoutes())
+	maps.Copy(special, accountRoutes())
 	maps.Copy(special, watcherRoutes())
 	maps.Copy(special, imageRoutes())
 	items = methods{"GET": {"", getResource}, "HEAD": {"", headResource}, "PUT": {"", putResource}, "PATCH": {"", patchResource}, "DELETE": {"", deleteResource}}

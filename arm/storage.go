@@ -4,37 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
-	"postern/model"
 	"postern/resource"
 	"postern/service/storage"
 )
-
-type accountKeys struct {
-	Keys []accountKey `json:"keys"`
-}
-
-type accountKey struct {
-	Name        string `json:"keyName"`
-	Value       string `json:"value"`
-	Permissions string `json:"permissions"`
-}
-
-// listKeys answers the two shared keys of a storage account.
-func listKeys(r *request) (int, any, error) {
-	id, snapshot, err := r.subject()
-	if err != nil {
-		return 0, nil, err
-	}
-	at := slices.IndexFunc(snapshot.Instances, func(account model.ServiceInstance) bool { return account.ID.Is(id.Model()) })
-	if at < 0 {
-		return 0, nil, r.missing(resource.NotFound(id))
-	}
-	keys := snapshot.Instances[at].Keys
-	return http.StatusOK, accountKeys{[]accountKey{{"key1", keys[0], "FULL"}, {"key2", keys[1], "FULL"}}}, nil
-}
 
 type nameAnswer struct {
 	Available bool   `json:"nameAvailable"`

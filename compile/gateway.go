@@ -22,6 +22,9 @@ func (in *indexed) gateway(node *model.Node) *plan.Gateway {
 		instance := &in.Instances[i]
 		if instance.Space != "" {
 			out.Names[plan.NameKey(instance.Space, strings.ToLower(instance.Name))] = instance.Address.String()
+			for _, label := range instance.Labels {
+				out.Names[plan.NameKey(instance.Space, label)] = instance.Address.String()
+			}
 		}
 		for _, host := range instance.Hosts {
 			out.Names[host] = instance.Address.String()
@@ -31,7 +34,7 @@ func (in *indexed) gateway(node *model.Node) *plan.Gateway {
 		}
 		out.Addresses = append(out.Addresses, instance.Address)
 		out.Instances = append(out.Instances, plan.Instance{
-			ID: instance.ID, Service: instance.Service, Space: instance.Space, Endpoint: instance.Endpoint, Name: instance.Name, Hosts: instance.Hosts,
+			ID: instance.ID, Service: instance.Service, Space: instance.Space, Endpoint: instance.Endpoint, Name: instance.Name, Labels: instance.Labels, Hosts: instance.Hosts,
 			Address: instance.Address, Keys: instance.Keys, Rules: instance.Rules, Ports: instance.Ports,
 			Backends: instance.Backends, Delivery: instance.Delivery,
 		})

@@ -18,6 +18,7 @@ type ServiceInstance struct {
 	Keys     [2]string  // shared keys, base64; allotted at creation. "" where the service has none
 	Rules    NetworkRules
 	Ports    []ServicePort
+	Labels   []string // what names in zones may begin with beside Name; lower case
 	Hosts    []string // full names of its own, beside NAME.ZONE; lower case
 	Backends []Backend
 	Delivery Delivery

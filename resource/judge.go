@@ -56,6 +56,8 @@ func (j *judge) written(e *entry) error {
 		return j.virtualMachine(e, noun)
 	case *networkWatcher:
 		return j.networkWatcher(noun)
+	case *managedIdentity:
+		return j.managedIdentity(e)
 	}
 	return nil
 }
@@ -92,7 +94,7 @@ func locationOf(noun any) model.Location {
 	case *model.PublicIPAddress:
 		return noun.Location
 	case *instance:
-		return noun.Location
+		return noun.home
 	case *natGateway:
 		return noun.location
 	case *networkInterface:
@@ -100,6 +102,8 @@ func locationOf(noun any) model.Location {
 	case *virtualMachine:
 		return noun.Location
 	case *networkWatcher:
+		return noun.location
+	case *managedIdentity:
 		return noun.location
 	}
 	return ""

@@ -260,22 +260,28 @@ func (j *judge) virtualMachine(e *entry, vm *virtualMachine) error {
 		return nil
 	}
 	j.date(e)
-	for _, want := range []struct {
-		wanted bool
-		into   *string
-	}{{true, &allotted.VMID}, {vm.hasIdentity, &allotted.PrincipalID}} {
-		if *want.into != "" && want.wanted {
-			continue
-		}
-		*want.into = ""
-		if want.wanted {
-			id, err := uuid.NewRandomFromReader(j.options.Random)
-			if err != nil {
-				return fmt.Errorf("make a GUID for %s: %w", vm.ID, err)
-			}
-			*want.into = id.String()
-		}
+	if err := j.guid(true, &allotted.VMID); err != nil {
+		return err
+	}
+	if err := j.guid(vm.hasIdentity, &allotted.PrincipalID); err != nil {
+		return err
 	}
 	vm.PrincipalID = allotted.PrincipalID
+	return nil
+}
+
+// guid allots a GUID that is wanted, and forgets one that no longer is.
+func (j *judge) guid(wanted bool, into *string) error {
+	if *into != "" && wanted {
+		return nil
+	}
+	*into = ""
+	if wanted {
+		id, err := uuid.NewRandomFromReader(j.options.Random)
+		if err != nil {
+			return fmt.Errorf("make a GUID: %w", err)
+		}
+		*into = id.String()
+	}
 	return nil
 }

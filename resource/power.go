@@ -27,17 +27,6 @@ func (c *Change) SetPower(id ID, state string) error {
 	return nil
 }
 
-// RegenerateKey makes one of a storage account's two keys anew: number 0 or 1.
-func (c *Change) RegenerateKey(id ID, number int) error {
-	record := c.record(id.Root().Key())
-	if record == nil || record.Type != TypeStorageAccount || id.IsChild() {
-		return NotFound(id)
-	}
-	record.Allotted.Keys[number] = "" // the judge allots what is missing
-	c.written[record.Key()] = record
-	return nil
-}
-
 // InstanceView is ARM's answer about how a VM is doing: its provisioning state and its power state.
 func (c *Cloud) InstanceView(id ID, state string) (json.RawMessage, error) {
 	e := c.entries.find(id.Root().Key())

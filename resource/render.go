@@ -114,6 +114,8 @@ func (a *answer) resource(object map[string]any) {
 		a.virtualMachine(object, properties, noun)
 	case *instance:
 		a.instance(object, properties, noun)
+	case *managedIdentity:
+		a.managedIdentity(properties)
 	}
 }
 

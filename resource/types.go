@@ -33,6 +33,7 @@ const (
 	TypeServiceEndpointPolicy    = "Microsoft.Network/serviceEndpointPolicies"
 	TypeVirtualNetwork           = "Microsoft.Network/virtualNetworks"
 	TypePublicIPAddress          = "Microsoft.Network/publicIPAddresses"
+	TypeManagedIdentity          = "Microsoft.ManagedIdentity/userAssignedIdentities"
 	TypeNatGateway               = "Microsoft.Network/natGateways"
 	TypeNetworkWatcher           = "Microsoft.Network/networkWatchers"
 	TypeStorageAccount           = storage.TypeAccount
@@ -49,6 +50,7 @@ func init() {
 		{name: TypeResourceGroup, decode: decodeResourceGroup},
 		{name: TypeSettings, decode: decodeSettings},
 		{name: TypeNode, decode: decodeNode},
+		{name: TypeManagedIdentity, decode: decodeManagedIdentity},
 		{name: TypeApplicationSecurityGroup, decode: decodeApplicationSecurityGroup},
 		{name: TypeNetworkSecurityGroup, decode: decodeNetworkSecurityGroup,
 			children: []childSpec{{collection: "securityRules", property: "securityRules"}}},
