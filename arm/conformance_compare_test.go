@@ -12,7 +12,7 @@ import (
 )
 
 // chosen are members whose value the service chooses: any will do, but none will not. Names in lower case.
-var chosen = []string{"ipaddress", "macaddress", "privateipaddress", "fqdn", "internaldomainnamesuffix", "primarylocation", "secondarylocation",
+var chosen = []string{"ipaddress", "ipprefix", "macaddress", "privateipaddress", "fqdn", "internaldomainnamesuffix", "primarylocation", "secondarylocation",
 	"id", "etag", "lastmodified", "key1", "key2", "principalid", "clientid", "tenantid"}
 
 // isChosen tells whether any value will do for a member: ids, etags, GUIDs, dates and what else the service chooses.

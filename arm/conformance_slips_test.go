@@ -21,7 +21,6 @@ const (
 	stageRegion   = "these are regions of Azure's own tests, and not those of the example's VNet"
 	notAskedFor   = "the request does not ask for it, and it is no default"
 	otherSubnet   = "Azure refuses this too: the ipConfigurations of one NIC are in one subnet"
-	sharedAddress = "Azure refuses this too: two gateways of the list have one public IP address"
 	sharedGateway = "two VNets of the list have one NAT gateway, which has but one sourceVirtualNetwork"
 	oneWatcher    = "Azure refuses this too: a region has one network watcher"
 	capitals      = "Azure answers FULL"
@@ -57,11 +56,11 @@ var slips = map[string][]slip{
 	"NatGatewaysClient_BeginCreateOrUpdate_createNatGatewayWithNat64":                                            {{member: "properties.idleTimeoutInMinutes", reason: noTimeout}},
 	"NatGatewaysClient_BeginCreateOrUpdate_createNatGatewayWithServiceGateway":                                   {{member: "properties.idleTimeoutInMinutes", reason: noTimeout}},
 	"NatGatewaysClient_BeginCreateOrUpdate_createNatGatewayWithStandardV2Sku":                                    {{member: "properties.idleTimeoutInMinutes", reason: noTimeout}, {member: "properties.sourceVirtualNetwork", reason: notAskedFor}},
-	"NatGatewaysClient_NewListAllPager":                                                                          {{member: refusal + "PublicIPAddressInUse", reason: sharedAddress}},
-	"NatGatewaysClient_NewListPager":                                                                             {{member: refusal + "PublicIPAddressInUse", reason: sharedAddress}},
 	"PublicIPAddressesClient_BeginCreateOrUpdate_createPublicIPAddressAllocationMethod":                          {{member: "zones", reason: notAskedFor}},
 	"PublicIPAddressesClient_BeginCreateOrUpdate_createPublicIPAddressDefaultsWithStandardV2Sku":                 {{member: "sku.name", reason: notAskedFor}},
 	"PublicIPAddressesClient_Get_getPublicIPAddressWithStandardV2Sku":                                            {{member: "properties.upgradedToV2", reason: "the address was upgraded, which is no write of its body"}},
+	"PublicIPPrefixesClient_BeginCreateOrUpdate_createPublicIPPrefixAllocationMethod":                            {{member: "zones", reason: notAskedFor}},
+	"PublicIPPrefixesClient_Get_getPublicIPPrefixWithStandardV2Sku":                                              {{member: "properties.upgradedToV2", reason: "the prefix was upgraded, which is no write of its body"}},
 	"RouteTablesClient_BeginCreateOrUpdate_createRouteTable":                                                     {{member: "properties.disableBgpRoutePropagation", reason: notAskedFor}},
 	"ServiceEndpointPoliciesClient_NewListByResourceGroupPager":                                                  {{member: refusal + "ServiceEndpointPolicyDefinitionResourcesInvalid", reason: "the id lacks a slash"}},
 	"ServiceEndpointPoliciesClient_NewListPager":                                                                 {{member: "value[1].name", reason: "the name is not that of the id"}},

@@ -27,6 +27,7 @@ var replayed = []struct{ section, file, typ string }{
 	{"network", "interfaces", resource.TypeNetworkInterface},
 	{"network", "natgateways", resource.TypeNatGateway},
 	{"network", "publicipaddresses", resource.TypePublicIPAddress},
+	{"network", "publicipprefixes", resource.TypePublicIPPrefix},
 	{"network", "routes", resource.TypeRouteTable + "/routes"},
 	{"network", "routetables", resource.TypeRouteTable},
 	{"network", "securitygroups", resource.TypeNetworkSecurityGroup},

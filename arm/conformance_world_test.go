@@ -185,6 +185,8 @@ func (w *world) require(id resource.ID) error {
 			maps.Copy(properties, w.remote)
 		}
 		body["properties"] = properties
+	case resource.TypePublicIPPrefix:
+		body["properties"] = map[string]any{"prefixLength": 30}
 	case resource.TypeNetworkInterface:
 		subnet := required(resource.TypeVirtualNetwork+"/subnets", "required", "default")
 		if err := w.require(subnet); err != nil {

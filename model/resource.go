@@ -188,6 +188,7 @@ type NetworkInterface struct {
 
 // PublicIPAddress is Microsoft.Network/publicIPAddresses.
 type PublicIPAddress struct {
+	Prefix   ResourceID // the public IP prefix that its address is out of; "" for none
 	ID       ResourceID
 	Location Location
 	IPv4     netip.Addr // given, or allotted at creation

@@ -48,6 +48,8 @@ func (j *judge) written(e *entry) error {
 		return j.natGateway(noun)
 	case *model.PublicIPAddress:
 		return j.publicIPAddress(e, noun)
+	case *publicIPPrefix:
+		return j.publicIPPrefix(e, noun)
 	case *instance:
 		return j.instance(e, noun)
 	case *networkInterface:
@@ -93,6 +95,8 @@ func locationOf(noun any) model.Location {
 		return noun.Location
 	case *model.PublicIPAddress:
 		return noun.Location
+	case *publicIPPrefix:
+		return noun.location
 	case *instance:
 		return noun.home
 	case *natGateway:
@@ -153,8 +157,11 @@ func references(noun any) iter.Seq[pointer] {
 				add(at+".applicationSecurityGroups", one.asgs...)
 			}
 			add("properties.networkSecurityGroup.id", noun.NetworkSecurityGroup)
+		case *model.PublicIPAddress:
+			add("properties.publicIPPrefix.id", noun.Prefix)
 		case *natGateway:
 			add("properties.publicIpAddresses", noun.publicAddresses...)
+			add("properties.publicIpPrefixes", noun.prefixes...)
 			add("properties.sourceVirtualNetwork.id", noun.source)
 		case *virtualMachine:
 			add("properties.networkProfile.networkInterfaces", noun.NetworkInterfaces...)
@@ -176,6 +183,7 @@ var inUse = map[string]string{
 	TypeApplicationSecurityGroup:    "InUseApplicationSecurityGroupCannotBeDeleted",
 	TypeServiceEndpointPolicy:       "InUseServiceEndpointPolicyCannotBeDeleted",
 	TypePublicIPAddress:             "PublicIPAddressCannotBeDeleted",
+	TypePublicIPPrefix:              "PublicIPPrefixCannotBeDeleted",
 	TypeNatGateway:                  "InUseNatGatewayCannotBeDeleted",
 	TypeNetworkInterface:            "NicInUse",
 	TypeNode:                        "InUseNodeCannotBeDeleted",

@@ -103,6 +103,13 @@ func (j *judge) natGateway(gateway *natGateway) error {
 			return refuse(CodeInvalidRequestFormat, "properties.sourceVirtualNetwork.id", "Virtual network %s has the NAT gateway %s already.", gateway.source, other.id)
 		}
 	}
+	for i, id := range gateway.prefixes {
+		for _, e := range j.after.entries.of(TypeNatGateway) {
+			if other := e.noun.(*natGateway); other != gateway && slices.ContainsFunc(other.prefixes, id.Is) {
+				return refuse("PublicIPPrefixInUse", index("properties.publicIpPrefixes", i)+".id", "Public IP prefix %s is already that of %s.", id, other.id)
+			}
+		}
+	}
 	for i, id := range gateway.publicAddresses {
 		field := index("properties.publicIpAddresses", i) + ".id"
 		if nic := j.nicsIndex().public[id.Key()]; nic != nil {

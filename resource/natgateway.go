@@ -10,6 +10,7 @@ type natGateway struct {
 	id              model.ResourceID
 	location        model.Location
 	publicAddresses []model.ResourceID
+	prefixes        []model.ResourceID
 	source          model.ResourceID // the VNet whose subnets it serves by default, of the SKU StandardV2 alone; "" for none
 }
 
@@ -28,6 +29,9 @@ func decodeNatGateway(r *Record) (any, error) {
 		Properties struct {
 			SourceVirtualNetwork *reference  `json:"sourceVirtualNetwork"`
 			PublicIPAddresses    []reference `json:"publicIpAddresses"`
+			PublicIPPrefixes     []reference `json:"publicIpPrefixes"`
+			PublicIPAddressesV6  []reference `json:"publicIpAddressesV6"`
+			PublicIPPrefixesV6   []reference `json:"publicIpPrefixesV6"`
 			IdleTimeout          *int        `json:"idleTimeoutInMinutes"`
 		} `json:"properties"`
 	}
@@ -56,6 +60,18 @@ func decodeNatGateway(r *Record) (any, error) {
 			return nil, err
 		}
 		gateway.publicAddresses = append(gateway.publicAddresses, public)
+	}
+	for i := range body.Properties.PublicIPPrefixes {
+		prefix, err := referTo(&body.Properties.PublicIPPrefixes[i], TypePublicIPPrefix, index("properties.publicIpPrefixes", i))
+		if err != nil {
+			return nil, err
+		}
+		gateway.prefixes = append(gateway.prefixes, prefix)
+	}
+	for field, list := range map[string][]reference{"publicIpAddressesV6": body.Properties.PublicIPAddressesV6, "publicIpPrefixesV6": body.Properties.PublicIPPrefixesV6} {
+		if len(list) > 0 {
+			return nil, refuse(CodeInvalidRequestFormat, "properties."+field, "NAT gateway '%s' has IPv6 addresses: all are IPv4 here.", gateway.id.Name())
+		}
 	}
 	return gateway, nil
 }

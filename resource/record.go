@@ -39,6 +39,7 @@ type Allotted struct {
 	Number      uint32                    `json:"number,omitempty"`      // a VNet's or a NIC's
 	Subnets     map[string]model.Identity `json:"subnets,omitempty"`     // a VNet's: lower-case subnet name to identity
 	Address     netip.Addr                `json:"address,omitzero"`      // a NIC's, a public IP's, an instance's
+	Block       netip.Prefix              `json:"block,omitzero"`        // a public IP prefix's
 	MAC         model.MAC                 `json:"mac,omitzero"`          // a NIC's
 	Node        string                    `json:"node,omitempty"`        // a NIC's host
 	PrincipalID string                    `json:"principalId,omitempty"` // a VM's system-assigned identity

@@ -32,6 +32,7 @@ const (
 	TypeRouteTable               = "Microsoft.Network/routeTables"
 	TypeServiceEndpointPolicy    = "Microsoft.Network/serviceEndpointPolicies"
 	TypeVirtualNetwork           = "Microsoft.Network/virtualNetworks"
+	TypePublicIPPrefix           = "Microsoft.Network/publicIPPrefixes"
 	TypePublicIPAddress          = "Microsoft.Network/publicIPAddresses"
 	TypeManagedIdentity          = "Microsoft.ManagedIdentity/userAssignedIdentities"
 	TypeNatGateway               = "Microsoft.Network/natGateways"
@@ -55,6 +56,7 @@ func init() {
 		{name: TypeNetworkSecurityGroup, decode: decodeNetworkSecurityGroup,
 			children: []childSpec{{collection: "securityRules", property: "securityRules"}}},
 		{name: TypeRouteTable, decode: decodeRouteTable, children: []childSpec{{collection: "routes", property: "routes"}}},
+		{name: TypePublicIPPrefix, decode: decodePublicIPPrefix},
 		{name: TypePublicIPAddress, decode: decodePublicIPAddress},
 		{name: TypeNatGateway, decode: decodeNatGateway},
 		{name: TypeServiceEndpointPolicy, decode: decodeServiceEndpointPolicy,
