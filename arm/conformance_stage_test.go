@@ -251,7 +251,7 @@ func (w *world) scene(method string, id resource.ID, answer map[string]any) erro
 		return w.require(id)
 	case "ListEffectiveNetworkSecurityGroups":
 		return w.guard(id, answer)
-	case "GetNextHop", "VerifyIPFlow", "CheckConnectivity", "GetTopology", "GetVMSecurityRules":
+	case "GetNextHop", "VerifyIPFlow", "CheckConnectivity", "GetTopology", "GetVMSecurityRules", "GetNetworkConfigurationDiagnostic":
 		return w.watched(method, id)
 	case "Failover": // where to is the second region of a backend that both have
 		return w.needed(id, map[string]any{"location": w.region, "sku": map[string]any{"name": "Standard_GRS"}, "tags": map[string]any{service.TagBackend: sharedBackend}})

@@ -50,7 +50,7 @@ var replayed = []struct{ section, file, typ string }{
 // otherTypes are calls in those files that are about types which are none of Postern's, or ask a network watcher for more than
 // packets: a word of the method's name.
 var otherTypes = []string{"CloudService", "VirtualMachineScaleSet", "ConnectionAnalyzers", "AzureReachabilityReport", "FlowLog", "Troubleshooting",
-	"NetworkConfigurationDiagnostic", "AvailableProviders"}
+	"AvailableProviders"}
 
 // outcome is how an example ended. The table counts each.
 type outcome int

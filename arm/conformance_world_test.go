@@ -24,6 +24,8 @@ type world struct {
 	own    []string        // address space of the VNet that the example is in
 	remote map[string]any  // more about that VNet
 	count  int
+
+	machineIn resource.ID // the subnet of a network watcher's VM, where a documented answer tells it
 }
 
 func newWorld(c *clients, id resource.ID, body, answer map[string]any) *world {

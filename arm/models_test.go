@@ -40,6 +40,7 @@ var modelOf = map[string]func() any{
 	"microsoft.network/networkwatchers/*/ipflowverify":                               of[armnetwork.VerificationIPFlowResult],
 	"microsoft.network/networkwatchers/*/connectivitycheck":                          of[armnetwork.ConnectivityInformation],
 	"microsoft.network/networkwatchers/*/topology":                                   of[armnetwork.Topology],
+	"microsoft.network/networkwatchers/*/networkconfigurationdiagnostic":             of[armnetwork.ConfigurationDiagnosticResponse],
 	"microsoft.network/networkwatchers/*/securitygroupview":                          of[armnetwork.SecurityGroupViewResult],
 	"microsoft.network/natgateways":                                                  of[armnetwork.NatGatewayListResult],
 	"microsoft.network/natgateways/*":                                                of[armnetwork.NatGateway],
