@@ -27,13 +27,14 @@ func (j *judge) written(e *entry) error {
 	if err := j.sameLocation(e); err != nil {
 		return err
 	}
+	if err := j.inRegion(e); err != nil {
+		return err
+	}
 	if err := j.refersWell(e); err != nil {
 		return err
 	}
 	j.name(e)
 	switch noun := e.noun.(type) {
-	case *resourceGroup:
-		return j.resourceGroup(e, noun)
 	case *model.Node:
 		return j.node(noun)
 	case *model.VirtualNetwork:
