@@ -40,11 +40,11 @@ func (r *request) account() (resource.ID, *model.ServiceInstance, error) {
 	if err != nil {
 		return id, nil, err
 	}
-	at := slices.IndexFunc(snapshot.Instances, func(account model.ServiceInstance) bool { return account.ID.Is(id.Model()) })
+	at := slices.IndexFunc(snapshot.Instances, func(account *model.ServiceInstance) bool { return account.ID.Is(id.Model()) })
 	if at < 0 {
 		return id, nil, r.missing(resource.NotFound(id))
 	}
-	return id, &snapshot.Instances[at], nil
+	return id, snapshot.Instances[at], nil
 }
 
 // getAccount answers an account, with $expand=geoReplicationStats how its second region is doing.
@@ -80,11 +80,11 @@ func getAccount(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	at := slices.IndexFunc(snapshot.Instances, func(account model.ServiceInstance) bool { return account.ID.Is(id.Model()) })
+	at := slices.IndexFunc(snapshot.Instances, func(account *model.ServiceInstance) bool { return account.ID.Is(id.Model()) })
 	if at < 0 {
 		return 0, nil, r.missing(resource.NotFound(id))
 	}
-	stats := storage.GeoReplication(facts.SKU.Name, facts.Kind, facts.Properties.NFS, &snapshot.Instances[at], facts.Properties.Secondary, time.Now())
+	stats := storage.GeoReplication(facts.SKU.Name, facts.Kind, facts.Properties.NFS, snapshot.Instances[at], facts.Properties.Secondary, time.Now())
 	if properties["geoReplicationStats"], err = json.Marshal(stats); err == nil {
 		object["properties"], err = json.Marshal(properties)
 	}

@@ -132,11 +132,11 @@ func (w *watch) diagnosed(target string) ([]*model.NetworkInterface, error) {
 	if err := w.readable(id); err != nil {
 		return nil, err
 	}
-	at := slices.IndexFunc(w.snapshot.NetworkInterfaces, func(nic model.NetworkInterface) bool { return nic.ID.Is(id.Model()) })
+	at := slices.IndexFunc(w.snapshot.NetworkInterfaces, func(nic *model.NetworkInterface) bool { return nic.ID.Is(id.Model()) })
 	if at < 0 {
 		return nil, resource.NotFound(id)
 	}
-	nic := &w.snapshot.NetworkInterfaces[at]
+	nic := w.snapshot.NetworkInterfaces[at]
 	if !strings.EqualFold(string(nic.Location), w.location) {
 		return nil, badQuestion("targetResourceId", "Network interface %s is in %s, and this network watcher is for %s: ask the one of its region.", nic.ID.Name(),
 			nic.Location, w.location)
