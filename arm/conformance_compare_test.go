@@ -197,6 +197,9 @@ func foreign(value any) (string, bool) {
 	if !ok {
 		return "", false
 	}
+	if uri, _ := object["keyvaulturi"].(string); uri != "" { // an account's encryption: the key has no id, but is one of a vault
+		return "Microsoft.KeyVault/vaults/keys", true
+	}
 	id, _ := object["id"].(string)
 	_, rest, ok := strings.Cut(id, "/providers/")
 	parts := strings.Split(rest, "/")
