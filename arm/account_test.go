@@ -67,7 +67,7 @@ func TestSDKFailover(t *testing.T) {
 	}
 	refused(t, fails("stmoves", "Planned"), http.StatusConflict, "AccountFailoverNotSupported")
 
-	c.putAccount(t, "stalone", armstorage.SKUNameStandardGRS, nil, nil) // its rows are in a gateway's memory
+	c.putAccount(t, "stalone", armstorage.SKUNameStandardGRS, nil, nil) // its rows are a gateway's own
 	if stats := c.account(t, "stalone").Properties.GeoReplicationStats; *stats.Status != armstorage.GeoReplicationStatusUnavailable || *stats.CanPlannedFailover || stats.LastSyncTime != nil {
 		t.Errorf("without a backend: %+v", stats)
 	}

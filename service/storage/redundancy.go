@@ -58,7 +58,7 @@ func CannotFailOver(sku, kind string, nfs bool, secondary model.Location) string
 
 // GeoReplication is geoReplicationStats of an account of a geo-redundant SKU. No bytes are copied here: where the account has a
 // backend of the operator's own, the gateways of both regions lead to it, and the second has all that the first has.
-// Rows in a gateway's memory are nowhere else: then the secondary is Unavailable.
+// Rows that a gateway keeps are nowhere else: then the secondary is Unavailable.
 func GeoReplication(sku, kind string, nfs bool, account *model.ServiceInstance, secondary model.Location, now time.Time) map[string]any {
 	can := CannotFailOver(sku, kind, nfs, secondary) == ""
 	stats := map[string]any{"status": "Unavailable", "canFailover": can, "canPlannedFailover": false,
