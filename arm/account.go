@@ -12,14 +12,12 @@ import (
 	"postern/api"
 	"postern/model"
 	"postern/resource"
-	"postern/service"
 	"postern/service/storage"
 )
 
 // accountRoutes are those of storage accounts beside the ones that every type has.
 func accountRoutes() map[string]methods {
 	return map[string]methods{
-		"microsoft.storage/checknameavailability":                   {"POST": {readNames, checkAccountName}},
 		"microsoft.storage/storageaccounts/*":                       {"GET": {"", getAccount}, "HEAD": {"", headResource}, "PUT": {"", putResource}, "PATCH": {"", patchResource}, "DELETE": {"", deleteResource}},
 		"microsoft.storage/storageaccounts/*/failover":              {"POST": {"", failOver}},
 		"microsoft.storage/storageaccounts/*/hnsonmigration":        {"POST": {"", upgradeNamespace}},
@@ -27,10 +25,6 @@ func accountRoutes() map[string]methods {
 		"microsoft.storage/storageaccounts/*/accountmigrations/*":   {"GET": {"", getMigration}},
 		"microsoft.storage/storageaccounts/*/listkeys":              {"POST": {"", listKeys}},
 		"microsoft.storage/storageaccounts/*/regeneratekey":         {"POST": {"", regenerateKey}},
-		"microsoft.storage/storageaccounts/*/listaccountsas":        {"POST": {"", listAccountSAS}},
-		"microsoft.storage/storageaccounts/*/listservicesas":        {"POST": {"", listServiceSAS}},
-		"microsoft.storage/storageaccounts/*/blobservices/*":        {"GET": {"", dataServices}},
-		"microsoft.storage/storageaccounts/*/fileservices/*":        {"GET": {"", dataServices}},
 	}
 }
 
@@ -244,34 +238,6 @@ func regenerateKey(r *request) (int, any, error) {
 		return 0, nil, err
 	}
 	return r.keys(number > 1)
-}
-
-// listAccountSAS answers a token for an account, signed with one of its keys.
-func listAccountSAS(r *request) (int, any, error) {
-	var wanted storage.AccountSAS
-	return r.token("accountSasToken", &wanted, func(account string, keys [2]string) (string, error) { return wanted.Token(account, keys) })
-}
-
-// listServiceSAS answers a token for a part of an account, signed with one of its keys.
-func listServiceSAS(r *request) (int, any, error) {
-	var wanted storage.ServiceSAS
-	return r.token("serviceSasToken", &wanted, func(account string, keys [2]string) (string, error) { return wanted.Token(account, keys) })
-}
-
-func (r *request) token(member string, wanted any, make func(account string, keys [2]string) (string, error)) (int, any, error) {
-	_, account, err := r.account()
-	if err != nil {
-		return 0, nil, err
-	}
-	if err := r.read(wanted); err != nil {
-		return 0, nil, err
-	}
-	token, err := make(account.Name, account.Keys)
-	var refusal *service.Refusal
-	if errors.As(err, &refusal) {
-		return 0, nil, &resource.Error{Code: refusal.Code, Status: http.StatusBadRequest, Target: refusal.Field, Message: refusal.Message}
-	}
-	return http.StatusOK, map[string]string{member: token}, err
 }
 
 // read reads the body of an action.

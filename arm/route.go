@@ -50,11 +50,12 @@ func init() {
 		"microsoft.network/virtualnetworks/*/checkipaddressavailability":        {"GET": {"", checkIPAddress}},
 		"microsoft.network/networkinterfaces/*/effectiveroutetable":             {"POST": {"", effectiveRoutes}},
 	}
+	maps.Copy(special, serviceRoutes())
+	maps.Copy(special, accountRoutes())
 	maps.Copy(special, deploymentRoutes())
 	maps.Copy(special, accessRoutes())
 	maps.Copy(special, activityRoutes())
 	maps.Copy(special, machineRoutes())
-	maps.Copy(special, accountRoutes())
 	maps.Copy(special, watcherRoutes())
 	maps.Copy(special, imageRoutes())
 	items = methods{"GET": {"", getResource}, "HEAD": {"", headResource}, "PUT": {"", putResource}, "PATCH": {"", patchResource}, "DELETE": {"", deleteResource}}
@@ -75,6 +76,9 @@ func (r route) action(method string, at target) string {
 // find chooses the route of a request. The error says what is wrong about the path or the method.
 func (d *Door) find(method string, segments []string) (route, target, error) {
 	at, rest := parse(segments)
+	if len(segments) > 2 && strings.EqualFold(segments[0], "providers") && at.provider == "" {
+		at, rest = belowProvider(target{}, segments), nil
+	}
 	var found methods
 	switch {
 	case isFabric(segments):

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"postern/service/all"
 	"postern/service/storage"
 )
 
@@ -38,12 +39,15 @@ type accountFacts struct {
 	} `json:"properties"`
 }
 
-// RegenerateKey makes one of a storage account's keys anew: numbers 0 and 1 are the shared keys, 2 and 3 those for Active
-// Directory, which an account has not before it is asked for them.
+// RegenerateKey makes one of an instance's keys anew: numbers 0 and 1 are the shared keys, which not all types have; 2 and 3
+// those of a storage account for Active Directory, which an account has not before it is asked for them.
 func (c *Change) RegenerateKey(id ID, number int) error {
-	record, _, _, err := c.account(id)
-	if err != nil {
-		return err
+	record := c.record(id.Root().Key())
+	if record == nil || id.IsChild() {
+		return NotFound(id)
+	}
+	if _, typ := all.Type(record.Type); typ == nil || !typ.Keys || number > 1 && record.Type != TypeStorageAccount {
+		return NotFound(id)
 	}
 	if number < len(record.Allotted.Keys) {
 		record.Allotted.Keys[number] = "" // the judge allots what is missing

@@ -77,7 +77,8 @@ func decodePublicIPAddress(r *Record) (any, error) {
 	if _, err := oneOf(body.Properties.Version, "properties.publicIPAddressVersion", "IPv4"); err != nil {
 		return nil, err
 	}
-	public := &model.PublicIPAddress{ID: model.ResourceID(r.ID), Location: location, IPv4: r.Allotted.Address}
+	public := &model.PublicIPAddress{ID: model.ResourceID(r.ID), Location: location, IPv4: r.Allotted.Address,
+		Standard: strings.HasPrefix(strings.ToLower(body.SKU.Name), "standard") && strings.EqualFold(body.Properties.AllocationMethod, "Static")}
 	if text := body.Properties.IPAddress; text != "" {
 		if public.IPv4, err = parseIPv4(text, "properties.ipAddress"); err != nil {
 			return nil, err

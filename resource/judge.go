@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"postern/model"
+	"postern/service/all"
 )
 
 // judge compares what is written with everything else, and allots on the way. Its indexes are of the cloud after the
@@ -45,7 +46,7 @@ func (j *judge) written(e *entry) error {
 		return j.ruleTags(noun)
 	case *model.ServiceEndpointPolicy:
 		return j.policy(noun)
-	case *natGateway:
+	case *model.NatGateway:
 		return j.natGateway(noun)
 	case *model.PublicIPAddress:
 		return j.publicIPAddress(e, noun)
@@ -53,6 +54,9 @@ func (j *judge) written(e *entry) error {
 		return j.publicIPPrefix(e, noun)
 	case *instance:
 		return j.instance(e, noun)
+	case *kept:
+		j.date(e)
+		return j.identity(e, &noun.identity)
 	case *networkInterface:
 		return j.networkInterface(e, noun)
 	case *virtualMachine:
@@ -100,8 +104,10 @@ func locationOf(noun any) model.Location {
 		return noun.location
 	case *instance:
 		return noun.home
-	case *natGateway:
-		return noun.location
+	case *kept:
+		return noun.home
+	case *model.NatGateway:
+		return noun.Location
 	case *networkInterface:
 		return noun.Location
 	case *virtualMachine:
@@ -160,10 +166,14 @@ func references(noun any) iter.Seq[pointer] {
 			add("properties.networkSecurityGroup.id", noun.NetworkSecurityGroup)
 		case *model.PublicIPAddress:
 			add("properties.publicIPPrefix.id", noun.Prefix)
-		case *natGateway:
-			add("properties.publicIpAddresses", noun.publicAddresses...)
-			add("properties.publicIpPrefixes", noun.prefixes...)
-			add("properties.sourceVirtualNetwork.id", noun.source)
+		case *model.NatGateway:
+			add("properties.publicIpAddresses", noun.PublicIPAddresses...)
+			add("properties.publicIpPrefixes", noun.PublicIPPrefixes...)
+			add("properties.sourceVirtualNetwork.id", noun.SourceVirtualNetwork)
+		case *instance:
+			for _, use := range noun.Uses {
+				add(use.Field, use.ID)
+			}
 		case *virtualMachine:
 			add("properties.networkProfile.networkInterfaces", noun.NetworkInterfaces...)
 		}
@@ -250,6 +260,9 @@ func typeOf(id model.ResourceID) string {
 }
 
 func refuseInUse(id model.ResourceID, user string) error {
+	if _, typ := all.Type(typeOf(id)); typ != nil && typ.InUse != nil {
+		return about(asError(typ.InUse(id.Name(), model.ResourceID(user))), string(id))
+	}
 	return about(refuse(inUse[typeOf(id)], string(id), "%s is in use by %s and cannot be deleted. Delete or change that resource first.",
 		id.Name(), user), string(id))
 }

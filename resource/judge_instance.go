@@ -42,7 +42,9 @@ func (j *judge) instancesIndex() *instanceIndex {
 	var types []string
 	for _, s := range all.Services() {
 		for i := range s.Types {
-			types = append(types, s.Types[i].Name)
+			if !s.Types[i].Kept {
+				types = append(types, s.Types[i].Name)
+			}
 		}
 	}
 	// All types at once: who has a name keeps it, also against a new instance of another type.
@@ -95,6 +97,7 @@ func (j *judge) instance(e *entry, one *instance) error {
 		return err
 	}
 	j.converted(e, one)
+	one.Created = allotted.Created.UnixMicro()
 	for i := range allotted.Keys {
 		if one.typ.Keys && allotted.Keys[i] == "" {
 			if allotted.Keys[i], err = j.key(); err != nil {
@@ -107,7 +110,9 @@ func (j *judge) instance(e *entry, one *instance) error {
 			}
 		}
 	}
-	one.Keys = allotted.Keys
+	if one.typ.KeysServed {
+		one.Keys = allotted.Keys
+	}
 	return nil
 }
 

@@ -73,12 +73,12 @@ func (x *links) add(noun any) {
 		}
 	case *model.PublicIPAddress:
 		add(x.publics, noun.Prefix, noun.ID)
-	case *natGateway:
-		for _, public := range slices.Concat(noun.prefixes, noun.publicAddresses) {
-			x.natGateway[public.Key()] = string(noun.id)
+	case *model.NatGateway:
+		for _, public := range slices.Concat(noun.PublicIPPrefixes, noun.PublicIPAddresses) {
+			x.natGateway[public.Key()] = string(noun.ID)
 		}
-		if noun.source != "" {
-			x.natGateway[noun.source.Key()] = string(noun.id)
+		if noun.SourceVirtualNetwork != "" {
+			x.natGateway[noun.SourceVirtualNetwork.Key()] = string(noun.ID)
 		}
 	}
 }
