@@ -222,7 +222,7 @@ func (in *indexed) addSubnets() (err error) {
 			return err
 		}
 		if subnet.addresses, subnet.restricted = in.policyAddresses(subnet); subnet.restricted {
-			subnet.policyRef = refOf("policy", subnet.addresses)
+			subnet.policyRef = plan.RefOf("policy", subnet.addresses)
 		}
 		in.occupied = append(in.occupied, subnet)
 	}
@@ -257,7 +257,7 @@ func (in *indexed) way(subnet *subnet) (*way, error) {
 		VirtualNetwork: subnet.vnet, Subnet: subnet.Subnet, RouteTable: key.table,
 		Peers: in.peers(subnet.vnet), Region: region, DocumentedRoutes: in.Settings.DocumentedRoutes,
 	})
-	made := &way{table, table.Winners(), refOf("routes", table.Winners())}
+	made := &way{table, table.Winners(), plan.RefOf("routes", table.Winners())}
 	in.ways[key] = made
 	return made, nil
 }

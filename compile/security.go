@@ -127,7 +127,7 @@ func (in *indexed) makeList(key listKey) *ruleList {
 			}
 		}
 	}
-	made.ref = refOf("rules", made.lines)
+	made.ref = plan.RefOf("rules", made.lines)
 	return made
 }
 
