@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"postern/firewall"
 	"postern/model"
 	"postern/plan"
 )
@@ -83,7 +84,7 @@ func (s *Snapshot) callers(instance *Instance) plan.Callers {
 
 // endpointCaller is any NIC of a subnet that comes by the instance's endpoint.
 func (s *Snapshot) endpointCaller(subnet model.Identity, instance *Instance) Caller {
-	return Caller{Kind: "endpoint", Subnet: subnet, Service: instance.Endpoint.Identity}
+	return Caller{Kind: firewall.Endpoint, Subnet: subnet, Service: instance.Endpoint.Identity}
 }
 
 // everywhere are the ranges that Identify tells apart.

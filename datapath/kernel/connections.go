@@ -99,7 +99,9 @@ func (d *Direct) tell(connection model.Connection) {
 
 // Follow tells of each connection at its end, and of each that was refused, and forgets those that are over, until the
 // context ends. One process may follow at a time.
-func (d *Direct) Follow(ctx context.Context, told func(model.Connection)) error {
+//
+// lost hears of connections that nobody could be told of, since events came faster than they were read.
+func (d *Direct) Follow(ctx context.Context, told func(model.Connection), lost func(uint64)) error {
 	reader, err := ringbuf.NewReader(d.objects.Events)
 	if err != nil {
 		return fmt.Errorf("follow connections: %w", err)
@@ -120,7 +122,7 @@ func (d *Direct) Follow(ctx context.Context, told func(model.Connection)) error 
 		case <-d.told:
 			d.tellEnded(told)
 		case <-ticker.C:
-			if err := d.sweep(time.Duration(monotonic())); err != nil {
+			if err := errors.Join(d.sweep(time.Duration(monotonic())), d.tellLost(lost)); err != nil {
 				return errors.Join(err, reader.Close())
 			}
 		}
@@ -135,6 +137,29 @@ func (d *Direct) tellEnded(told func(model.Connection)) {
 	for _, connection := range ended {
 		told(connection)
 	}
+}
+
+// tellLost tells of the events that were lost since it last did, whichever process that was.
+func (d *Direct) tellLost(lost func(uint64)) error {
+	all, err := d.Lost()
+	if err != nil {
+		return err
+	}
+	told, err := sumOf(d.objects.EventsLost, 1)
+	if err != nil || all == told {
+		return err
+	}
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return err
+	}
+	perCPU := make([]uint64, cpus)
+	perCPU[0] = all
+	if err := d.objects.EventsLost.Put(uint32(1), perCPU); err != nil {
+		return fmt.Errorf("note which events were lost: %w", err)
+	}
+	lost(all - told)
+	return nil
 }
 
 // read takes events until the reader is closed.
