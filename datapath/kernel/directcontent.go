@@ -127,7 +127,7 @@ func (c *directContent) admits(key bpf.PosternConnectionKey) bool {
 	if !ok {
 		return false
 	}
-	if caller := ofAddress(key.Caller); caller.Is4() {
+	if caller := ofAddress(key.Caller); ofAddress(key.Server).Is4() {
 		for bits := 32; bits >= 0; bits-- {
 			if may, ok := c.origins[prefixKey(vip.Callers, netip.PrefixFrom(caller, bits))]; ok {
 				return may == 1
@@ -137,5 +137,5 @@ func (c *directContent) admits(key bpf.PosternConnectionKey) bool {
 	}
 	from, to := wire.Parse(ofAddress(key.Caller)), wire.Parse(ofAddress(key.Server))
 	_, listed := c.callers[bpf.PosternItemKey{Ref: vip.Callers, Index: uint32(from.Identity)}]
-	return listed && from.Function == model.FunctionNIC && uint32(to.Identity) == vip.Service
+	return listed && from.Function == model.FunctionNIC && uint32(to.Identity) == vip.Service // their IPv4 part was asked at its beginning
 }

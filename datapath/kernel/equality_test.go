@@ -46,6 +46,9 @@ func TestEquality(t *testing.T) {
 		pairs -= len(met)
 	}
 	for reason := model.ReasonARP; reason < model.ReasonMartian; reason++ {
+		if reason == model.ReasonOwnAddress {
+			continue // a gateway's: TestEqualityDirect
+		}
 		t.Logf("%7d %s", reasons[reason], reason)
 		if reasons[reason] == 0 {
 			t.Errorf("no random packet met reason %s: the comparison says nothing about it", reason)

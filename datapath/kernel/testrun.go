@@ -30,6 +30,10 @@ type skb struct {
 // run gives one frame to a program of this driver without any interface sending it. It returns the program's answer and
 // the frame as the program left it.
 func (d *Driver) run(program *ebpf.Program, ifindex int, frame []byte) (answer int32, out []byte, err error) {
+	return runProgram(program, ifindex, frame)
+}
+
+func runProgram(program *ebpf.Program, ifindex int, frame []byte) (answer int32, out []byte, err error) {
 	options := &ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skb{Ifindex: uint32(ifindex)}}
 	code, err := program.Run(options)
 	if err != nil {

@@ -151,7 +151,7 @@ INLINE bool is_mapped(const struct address *a)
 /* Whether the instance lets the caller in: by its subnet from the fabric, by its address from the Internet. */
 INLINE bool admits(const struct vip *vip, const struct connection_key *key)
 {
-	if (is_mapped(&key->caller)) {
+	if (is_mapped(&key->server)) {
 		struct prefix_key prefix = {.bits = 64 + 32, .ref = {vip->callers, vip->callers >> 32}, .address = key->caller.ipv4};
 		__u8 *may = bpf_map_lookup_elem(&origins, &prefix);
 
@@ -201,7 +201,8 @@ INLINE __u32 hash_of(const struct connection_key *key)
 	return hash ^ hash >> 13;
 }
 
-/* Chooses a backend by weight. Answers false where there is none. */
+/* Chooses a backend by weight. Answers false where there is none: one elsewhere is none for callers of the Internet, whose
+ * packets are IPv4. */
 INLINE bool choose(const struct vip *vip, const struct connection_key *key, struct connection *c)
 {
 	__u32 count = vip->backends, point;
@@ -214,7 +215,7 @@ INLINE bool choose(const struct vip *vip, const struct connection_key *key, stru
 		if (i < count && point < vip->backend[i].through) {
 			c->backend = vip->backend[i].address;
 			c->backend_port = vip->backend[i].port;
-			return true;
+			return is_nobody(&c->backend) || !is_mapped(&key->server);
 		}
 	}
 	return false;
