@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -21,9 +22,9 @@ type Gateway struct {
 }
 
 // NewGateway makes a gateway without a plan: until the first Apply nothing is its own. Now is a monotonic clock in
-// nanoseconds.
-func NewGateway(now func() int64) *Gateway {
-	return &Gateway{now: now, connections: newConnectionTable(maxConnections)}
+// nanoseconds. It remembers limit connections, 0 for 262,144; what comes then is refused.
+func NewGateway(now func() int64, limit int) *Gateway {
+	return &Gateway{now: now, connections: newConnectionTable(cmp.Or(limit, maxConnections))}
 }
 
 // Apply makes a plan the one to judge by. Connections that it does not admit are revoked; who is to be told of them is for

@@ -14,7 +14,8 @@ import (
 // small, so that connections meet their own segments, and each other's.
 type Gateway struct {
 	Plan plan.Direct
-	host *Host // chance
+	host *Host                  // chance
+	met  [2][][2]netip.AddrPort // caller and server of earlier packets, on the fabric and on the Internet
 }
 
 // The places of a Gateway's packets.
@@ -23,7 +24,7 @@ var (
 	gatewayPlatform = model.MustLocator("fd00:1:1:500::/56")
 	gatewayRemote   = netip.MustParseAddr("fd00:2::7")
 	gatewayInside   = []netip.Addr{ipv4(192, 0, 2, 1), ipv4(192, 0, 2, 2), ipv4(192, 0, 2, 3)}
-	gatewayPorts    = []uint16{9000, 9001, 9002, 80}
+	gatewayPorts    = []uint16{9000, 9001, 9002, 9003, 80}
 )
 
 const gatewayIdentity = model.Identity(70)
@@ -58,7 +59,7 @@ func (g *Gateway) Change() {
 		refs = append(refs, ref)
 	}
 	for _, address := range gatewayInside[:2] {
-		for _, port := range gatewayPorts[:3] {
+		for _, port := range gatewayPorts[:4] {
 			if h.chance(8) {
 				continue
 			}
@@ -109,25 +110,42 @@ func (g *Gateway) fabricServer() netip.Addr {
 }
 
 // segment is TCP between two ends, with a sound checksum.
-func (g *Gateway) segment(source, destination netip.Addr, sourcePort, destinationPort uint16) []byte {
+func (g *Gateway) segment(source, destination netip.AddrPort) []byte {
 	h := g.host
 	payload := h.body(40)
 	tcp := make([]byte, 20, 20+len(payload))
-	binary.BigEndian.PutUint16(tcp, sourcePort)
-	binary.BigEndian.PutUint16(tcp[2:], destinationPort)
+	binary.BigEndian.PutUint16(tcp, source.Port())
+	binary.BigEndian.PutUint16(tcp[2:], destination.Port())
 	binary.BigEndian.PutUint32(tcp[4:], h.random.Uint32())
 	binary.BigEndian.PutUint32(tcp[8:], h.random.Uint32())
 	tcp[12] = 5 << 4
-	tcp[13] = pick(h, []byte{0x02, 0x02, 0x02, 0x02, 0x10, 0x10, 0x18, 0x18, 0x12, 0x11, 0x11, 0x04, 0x14, 0x00, 0x01})
+	tcp[13] = pick(h, []byte{0x02, 0x02, 0x02, 0x02, 0x02, 0x02, 0x10, 0x10, 0x18, 0x18, 0x12, 0x11, 0x04, 0x00, 0x01})
 	tcp = append(tcp, payload...)
-	binary.BigEndian.PutUint16(tcp[16:], checksum(tcp, pseudo(source, destination, 6, len(tcp))))
+	binary.BigEndian.PutUint16(tcp[16:], checksum(tcp, pseudo(source.Addr(), destination.Addr(), 6, len(tcp))))
 	return tcp
 }
 
-// ends chooses the ports: few, so that segments meet.
-func (g *Gateway) ends() (caller, server uint16) {
-	h := g.host
-	return 40000 + uint16(h.random.IntN(3)), pick(h, gatewayPorts)
+// ends gives a packet its two ends: mostly those of an earlier packet, perhaps as its backend would answer.
+func (g *Gateway) ends(of int, toward bool, caller, server netip.Addr) (from, to netip.AddrPort) {
+	h, met := g.host, &g.met[of]
+	from = netip.AddrPortFrom(caller, 40000+uint16(h.random.IntN(3)))
+	to = netip.AddrPortFrom(server, pick(h, gatewayPorts))
+	if len(*met) > 0 && !h.chance(3) {
+		one := pick(h, *met)
+		from, to = one[0], one[1]
+		if !toward && h.chance(3) {
+			to = netip.AddrPortFrom(to.Addr(), 9000)
+		}
+	}
+	if !toward && of == 0 && h.chance(4) {
+		to = netip.AddrPortFrom(gatewayRemote, 7000)
+	}
+	if toward {
+		if *met = append(*met, [2]netip.AddrPort{from, to}); len(*met) > 32 {
+			*met = (*met)[1:]
+		}
+	}
+	return from, to
 }
 
 // FromFabric is a packet that the fabric brings.
@@ -138,20 +156,15 @@ func (g *Gateway) ToFabric() []byte { return g.onFabric(false) }
 
 func (g *Gateway) onFabric(toward bool) []byte {
 	h := g.host
-	caller, server := g.fabricCaller(), g.fabricServer()
-	callerPort, serverPort := g.ends()
-	if !toward && h.chance(5) {
-		server, serverPort = gatewayRemote, 7000
-	}
-	source, destination, sourcePort, destinationPort := caller, server, callerPort, serverPort
+	source, destination := g.ends(0, toward, g.fabricCaller(), g.fabricServer())
 	if !toward {
-		source, destination, sourcePort, destinationPort = server, caller, serverPort, callerPort
+		source, destination = destination, source
 	}
-	next, payload := byte(6), g.segment(source, destination, sourcePort, destinationPort)
+	next, payload := byte(6), g.segment(source, destination)
 	if h.chance(30) {
 		next = pick(h, []byte{17, 44, 58})
 	}
-	packet := ipv6(source, destination, next, byte(h.random.IntN(256)), payload)
+	packet := ipv6(source.Addr(), destination.Addr(), next, byte(h.random.IntN(256)), payload)
 	return g.damage(packet, 40)
 }
 
@@ -168,13 +181,12 @@ func (g *Gateway) onInternet(toward bool) []byte {
 	if h.chance(20) {
 		server = ipv4(192, 0, 2, 99)
 	}
-	callerPort, serverPort := g.ends()
-	source, destination, sourcePort, destinationPort := caller, server, callerPort, serverPort
+	source, destination := g.ends(1, toward, caller, server)
 	if !toward {
-		source, destination, sourcePort, destinationPort = server, caller, serverPort, callerPort
+		source, destination = destination, source
 	}
-	p := ipPacket{source: source, destination: destination, protocol: 6, ttl: 64, tos: byte(h.random.IntN(256)),
-		payload: g.segment(source, destination, sourcePort, destinationPort)}
+	p := ipPacket{source: source.Addr(), destination: destination.Addr(), protocol: 6, ttl: 64, tos: byte(h.random.IntN(256)),
+		payload: g.segment(source, destination)}
 	if h.chance(15) {
 		p.options = h.ipOptions()
 	}

@@ -21,6 +21,9 @@ type DirectOptions struct {
 	Pins     string // folder on a bpffs, of this node alone; made if it is missing
 	Fabric   string // the interface toward the fabric
 	Internet string // the interface by which public callers come; "": there is none
+
+	// MaxConnections bounds the connections that are remembered; 0: 262,144. What comes then is reset and counted.
+	MaxConnections uint32
 }
 
 // Direct keeps the kernel's side of a gateway's own addresses. Programs, rules and connections are pinned: they go on when
@@ -80,6 +83,9 @@ func OpenDirect(options DirectOptions) (*Direct, error) {
 	spec, err := loadSpec()
 	if err != nil {
 		return nil, err
+	}
+	if options.MaxConnections > 0 {
+		spec.Maps["connections"].MaxEntries, spec.Maps["server_sides"].MaxEntries = options.MaxConnections, options.MaxConnections
 	}
 	d := &Direct{options: options, attachments: map[string]*attachment{}, told: make(chan struct{}, 1)}
 	if err := spec.LoadAndAssign(&d.objects, &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: options.Pins}}); err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // newDirect makes a network namespace with a gateway's interfaces, and the driver inside it.
-func newDirect(t testing.TB) *Direct {
+func newDirect(t testing.TB, maxConnections uint32) *Direct {
 	t.Helper()
 	if err := Supported(); err != nil {
 		t.Skip(err)
@@ -20,7 +20,7 @@ func newDirect(t testing.TB) *Direct {
 	inNewNamespace(t)
 	addLinks(t, "fabric0", "inet0")
 	pins := filepath.Join(bpffs(t), "gateway")
-	driver, err := OpenDirect(DirectOptions{Pins: pins, Fabric: "fabric0", Internet: "inet0"})
+	driver, err := OpenDirect(DirectOptions{Pins: pins, Fabric: "fabric0", Internet: "inet0", MaxConnections: maxConnections})
 	if err != nil {
 		t.Fatalf("%+v", err)
 	}
@@ -36,7 +36,7 @@ func newDirect(t testing.TB) *Direct {
 }
 
 func TestDirectComesAndGoes(t *testing.T) {
-	driver := newDirect(t)
+	driver := newDirect(t, 0)
 	callers := plan.Callers{Subnets: []model.Identity{1024}}
 	wanted := plan.Direct{Callers: map[plan.Ref]plan.Callers{plan.RefOf("callers", callers): callers},
 		Ports: []plan.DirectPort{{Address: netip.MustParseAddr("192.0.2.1"), Port: 9000, Service: 70, Callers: plan.RefOf("callers", callers)}}}

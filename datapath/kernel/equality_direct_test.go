@@ -26,11 +26,12 @@ type gatewayTwins struct {
 // The gateway's programs and pipeline.Gateway give the same verdict, the same reason and the same bytes, and remember the
 // same connections, whatever packets come and however plans change (FW-1, FW-3).
 func TestEqualityDirect(t *testing.T) {
-	driver := newDirect(t)
+	const most = 10 // connections: few enough that some do not fit
+	driver := newDirect(t, most)
 	reasons := map[model.Reason]int{}
 	for seed := range uint64(200) {
 		random := arbitrary.NewGateway(seed)
-		w := &gatewayTwins{kernel: driver, goes: pipeline.NewGateway(func() int64 { return time.Now().UnixNano() })}
+		w := &gatewayTwins{kernel: driver, goes: pipeline.NewGateway(func() int64 { return time.Now().UnixNano() }, most)}
 		driver.empty(t)
 		w.apply(t, random)
 		w.before = w.counters(t)
@@ -52,7 +53,7 @@ func TestEqualityDirect(t *testing.T) {
 		w.compareConnections(t, seed)
 	}
 	for _, reason := range []model.Reason{model.ReasonNotOurs, model.ReasonOwnAddress, model.ReasonMalformed, model.ReasonNetworkRules,
-		model.ReasonPortClosed, model.ReasonNoBackend, model.ReasonNoConnection, model.ReasonRevoked, model.ReasonPortTaken} {
+		model.ReasonPortClosed, model.ReasonNoBackend, model.ReasonNoConnection, model.ReasonRevoked, model.ReasonConnectionsFull, model.ReasonPortTaken} {
 		t.Logf("%7d %s", reasons[reason], reason)
 		if reasons[reason] == 0 {
 			t.Errorf("no random packet met reason %s: the comparison says nothing about it", reason)
