@@ -41,7 +41,7 @@ func (c *Compiler) Compile(snapshot *model.Snapshot, catalogue *servicetag.Catal
 	directories := in.directories()
 	plans := make(map[string]plan.Node, len(snapshot.Nodes))
 	for i := range snapshot.Nodes {
-		node := &snapshot.Nodes[i]
+		node := snapshot.Nodes[i]
 		out := plan.Node{
 			Node: node.Name, Role: node.Role, Location: node.Location, Locator: node.Locator,
 			FabricMTU: snapshot.Settings.FabricMTU,
@@ -136,10 +136,10 @@ type nic struct {
 	subnet *subnet
 }
 
-func byKey[T any](list []T, id func(*T) model.ResourceID) map[string]*T {
+func byKey[T any](list []*T, id func(*T) model.ResourceID) map[string]*T {
 	out := make(map[string]*T, len(list))
-	for i := range list {
-		out[id(&list[i]).Key()] = &list[i]
+	for _, one := range list {
+		out[id(one).Key()] = one
 	}
 	return out
 }
@@ -166,7 +166,7 @@ func index(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) *indexed {
 		in.services[service.Endpoint] = service
 	}
 	for i := range snapshot.Nodes {
-		node := &snapshot.Nodes[i]
+		node := snapshot.Nodes[i]
 		in.locators[node.Name] = node.Locator
 		at := roleAt{node.Role, node.Location}
 		if first := in.first[at]; first == nil || node.Name < first.Name {
@@ -175,11 +175,11 @@ func index(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) *indexed {
 	}
 	for i := range snapshot.VirtualMachines {
 		for _, nic := range snapshot.VirtualMachines[i].NetworkInterfaces {
-			in.machines[nic.Key()] = &snapshot.VirtualMachines[i]
+			in.machines[nic.Key()] = snapshot.VirtualMachines[i]
 		}
 	}
 	for i := range snapshot.NetworkInterfaces {
-		entry := nic{&snapshot.NetworkInterfaces[i], in.subnet(snapshot.NetworkInterfaces[i].Subnet)}
+		entry := nic{snapshot.NetworkInterfaces[i], in.subnet(snapshot.NetworkInterfaces[i].Subnet)}
 		in.nics = append(in.nics, entry)
 		for _, group := range entry.ASGs {
 			in.asgs[group.Key()] = append(in.asgs[group.Key()], entry)

@@ -19,7 +19,7 @@ func (in *indexed) gateway(node *model.Node) *plan.Gateway {
 		Policies: map[plan.Ref][]string{}, Names: map[string]string{}, VirtualNetworks: []plan.VirtualNetwork{},
 	}
 	for i := range in.Instances {
-		instance := &in.Instances[i]
+		instance := in.Instances[i]
 		if instance.Space != "" {
 			out.Names[plan.NameKey(instance.Space, strings.ToLower(instance.Name))] = instance.Address.String()
 		}

@@ -31,7 +31,7 @@ func (in *indexed) policyInstances(subnet *subnet) (instances []*model.ServiceIn
 		everything = everything || !names
 	}
 	for i := range in.Instances {
-		instance := &in.Instances[i]
+		instance := in.Instances[i]
 		allowed := slices.ContainsFunc(definitions, func(d model.ServiceEndpointPolicyDefinition) bool { return in.listed(&d, instance) })
 		if allowed || !everything && !named[instance.Endpoint.Identity] {
 			instances = append(instances, instance)
