@@ -31,7 +31,7 @@ type Options struct {
 
 // objects is what of the object file a host and an edge need.
 type objects struct {
-	FromVm         *ebpf.Program `ebpf:"from_vm"`
+	FromVM         *ebpf.Program `ebpf:"from_vm"`
 	FromFabric     *ebpf.Program `ebpf:"from_fabric"`
 	EdgeFromFabric *ebpf.Program `ebpf:"edge_from_fabric"`
 	EdgeToFabric   *ebpf.Program `ebpf:"edge_to_fabric"`
@@ -56,7 +56,7 @@ type objects struct {
 // Close closes all of them.
 func (o *objects) Close() error {
 	var err error
-	for _, program := range []*ebpf.Program{o.FromVm, o.FromFabric, o.EdgeFromFabric, o.EdgeToFabric} {
+	for _, program := range []*ebpf.Program{o.FromVM, o.FromFabric, o.EdgeFromFabric, o.EdgeToFabric} {
 		err = errors.Join(err, program.Close())
 	}
 	for _, one := range []*ebpf.Map{o.Nodes, o.Links, o.Nics, o.Directory, o.Rules, o.Targets, o.Policies, o.Egresses, o.Ingresses,

@@ -53,12 +53,12 @@ func (d *Driver) TimeFromVM(nic plan.NIC, frames [][]byte, runs int) (time.Durat
 	}
 	defer statistics.Close()
 	ifindex, _ := linkOf(d.options.Link(nic))
-	before, err := d.objects.FromVm.Stats()
+	before, err := d.objects.FromVM.Stats()
 	if err != nil {
 		return 0, fmt.Errorf("time the NIC program: %w", err)
 	}
 	for i := range runs {
-		answer, _, err := d.run(d.objects.FromVm, ifindex, frames[i%len(frames)])
+		answer, _, err := d.run(d.objects.FromVM, ifindex, frames[i%len(frames)])
 		if err != nil {
 			return 0, fmt.Errorf("time the NIC program: %w", err)
 		}
@@ -66,7 +66,7 @@ func (d *Driver) TimeFromVM(nic plan.NIC, frames [][]byte, runs int) (time.Durat
 			return 0, fmt.Errorf("time the NIC program: it answers %d to frame %d, want %d: the plan does not let it through", answer, i%len(frames), answerRedirect)
 		}
 	}
-	after, err := d.objects.FromVm.Stats()
+	after, err := d.objects.FromVM.Stats()
 	if err != nil {
 		return 0, fmt.Errorf("time the NIC program: %w", err)
 	}
