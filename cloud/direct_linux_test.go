@@ -7,8 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -118,6 +122,50 @@ func TestDirect(t *testing.T) {
 				t.Errorf("allowed again: %v", err)
 			}
 		})
+		if dataPath == Kernel {
+			t.Run("FW-3 the server is reached by no address and port but its own", func(t *testing.T) {
+				s := s.in(t)
+				s.apply(document("Allow", "", ""))
+				vip, _, _ := net.SplitHostPort(address)
+				for _, host := range []string{vip, "168.63.129.16"} {
+					if got, err := s.whoAmI(app, net.JoinHostPort(host, strconv.Itoa(port))); err == nil || isTimeout(err) {
+						t.Errorf("%s port %d: got %q, %v", host, port, got, err)
+					}
+				}
+				if got, err := s.whoAmI(office, net.JoinHostPort(vip, strconv.Itoa(port))); err == nil || isTimeout(err) {
+					t.Errorf("from the Internet: got %q, %v", got, err)
+				}
+				s.apply(document("Deny", directRule, ""))
+			})
+			t.Run("the gateway's process is killed: its connections go on, and the next one revokes them", func(t *testing.T) {
+				s := s.in(t)
+				conn := s.connect(app, storeName)
+				defer conn.Close()
+				_ = conn.SetDeadline(time.Now().Add(patience))
+				ask := func() error {
+					if _, err := io.WriteString(conn, "W"); err != nil {
+						return err
+					}
+					_, err := conn.Read(make([]byte, 100))
+					return err
+				}
+				if err := ask(); err != nil {
+					t.Fatal(err)
+				}
+				s.killNode("gateway-we")
+				if err := ask(); err != nil {
+					t.Errorf("the open connection: %v", err)
+				}
+				if _, err := s.whoAmI(app, address); err != nil { // names come from the gateway's process
+					t.Errorf("a new connection: %v", err)
+				}
+				s.apply(document("Deny", "", "{value: 203.0.113.77}"))
+				if _, err := conn.Read(make([]byte, 1)); err == nil || isTimeout(err) {
+					t.Errorf("revoked: %v", err)
+				}
+				s.apply(document("Deny", directRule, ""))
+			})
+		}
 		t.Run("a dead backend is a reset, never a hang", func(t *testing.T) {
 			s := s.in(t)
 			if err := server.Close(); err != nil {
@@ -193,6 +241,22 @@ func serveDirect(l *openConnections) {
 			}
 		}
 	})
+}
+
+// killNode kills a node's process.
+func (s *stage) killNode(node string) {
+	s.t.Helper()
+	for _, pid := range childrenOf(os.Getpid()) {
+		line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+		if err != nil || !strings.Contains(string(line), "--node\x00"+node+"\x00") || !strings.Contains(string(line), s.Dir()) {
+			continue
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			s.t.Fatal(err)
+		}
+		return
+	}
+	s.t.Fatalf("no process of %s", node)
 }
 
 func isTimeout(err error) bool {
