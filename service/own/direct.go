@@ -27,10 +27,12 @@ func checkDirect(into *service.Instance) error {
 	}
 	for i, backend := range into.Backends {
 		address, err := netip.ParseAddrPort(backend.Address)
-		if err != nil || address.Addr() != netip.IPv6Loopback() || address.Port() == 0 {
+		if ip := address.Addr(); err != nil || !ip.Is6() || ip.Is4In6() || ip.Zone() != "" || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() ||
+			address.Port() == 0 {
 			return service.Refuse(service.CodeInvalidFormat, service.Index("properties.backends", i),
-				"'%s' must be [::1]:PORT, a server on the gateway's own host that listens on all its addresses: what is sent to a port of "+
-					"the protocol direct reaches the server unread, as IPv6, from the caller's own address.", backend.Address)
+				"'%s' must be [::1]:PORT, a server on the gateway's own host that listens on all its addresses, or [ADDRESS]:PORT, one that the "+
+					"host routes IPv6 to and from: what is sent to a port of the protocol direct reaches the server unread, as IPv6, from the caller's "+
+					"own address.", backend.Address)
 		}
 	}
 	return nil

@@ -61,8 +61,11 @@ func TestRefusals(t *testing.T) {
 		ports + `,"serviceTag":"Storage","addressPrefixes":["192.0.2.0/24"]`:                    "properties.serviceTag",
 		`"ports":[{"port":1,"protocol":"direct"}]`:                                              "properties.backends",
 		`"ports":[{"port":1,"protocol":"direct"}],"backends":["10.0.0.1:80"]`:                   "properties.backends[0]",
-		`"ports":[{"port":1,"protocol":"direct"}],"backends":["[::1]:80","127.0.0.1:80"]`:       "properties.backends[1]",
+		`"ports":[{"port":1,"protocol":"direct"}],"backends":["[fd00::1]:80","127.0.0.1:80"]`:   "properties.backends[1]",
 		`"ports":[{"port":1,"protocol":"direct"}],"backends":["[::1]:80"],"proxyProtocol":"V2"`: "properties.proxyProtocol",
+		`"ports":[{"port":1,"protocol":"direct"}],"backends":["[fe80::1]:80"]`:                  "properties.backends[0]",
+		`"ports":[{"port":1,"protocol":"direct"}],"backends":["[::]:80"]`:                       "properties.backends[0]",
+		`"ports":[{"port":1,"protocol":"direct"}],"backends":["[::1]:0"]`:                       "properties.backends[0]",
 		`"ports":"many"`: "properties.ports",
 	} {
 		_, err := read(t, properties)
