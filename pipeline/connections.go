@@ -21,6 +21,7 @@ type connection struct {
 	admitted               *gatewaySnapshot
 	finCaller, finServer   bool
 	reset, revoked, told   bool
+	answered               bool     // the caller has acknowledged something: it is where it says it is
 	backend                endpoint // its address is zero for this host, under the address that was dialled
 }
 
@@ -158,13 +159,15 @@ func (t *connectionTable) note(c *connection, key connectionKey, sent *segment, 
 		next, bytes, fin = &c.serverNext, &c.sent, &c.finServer
 	}
 	flags, end := sent.tcp.Flags(), sent.end()
+	// Only a reset that the other end takes ends the connection (RFC 5961).
+	c.reset = c.reset || flags&packet.TCPRst != 0 && sent.tcp.Sequence() == *next
 	c.lastSeen = now
 	if flags&packet.TCPSyn != 0 || int32(end-*next) > 0 {
 		*next = end
 	}
 	*bytes += uint64(sent.payload())
-	*fin = *fin || flags&packet.TCPFin != 0
-	c.reset = c.reset || flags&packet.TCPRst != 0
+	*fin = *fin || flags&packet.TCPFin != 0 && end == *next
+	c.answered = c.answered || toward && flags&packet.TCPAck != 0
 	if c.over() && !c.told {
 		c.told = true
 		if t.ended != nil {
@@ -194,7 +197,7 @@ type Connection struct {
 	Caller, Dialled, Backend netip.AddrPort // Backend's address is ::1 for this host
 	Received, Sent           uint64         // bytes of payload from the caller, and from the backend
 	CallerNext, ServerNext   uint32         // the sequence numbers behind the last bytes seen
-	Over, Revoked            bool
+	Over, Revoked, Answered  bool
 }
 
 // Connections lists all that are remembered, in no order.
@@ -204,7 +207,7 @@ func (g *Gateway) Connections() (list []Connection) {
 	defer t.mutex.Unlock()
 	for key, c := range t.connections {
 		out := Connection{Caller: key.caller.addrPort(), Dialled: key.server.addrPort(), Received: c.received, Sent: c.sent,
-			CallerNext: c.callerNext, ServerNext: c.serverNext, Over: c.told, Revoked: c.revoked}
+			CallerNext: c.callerNext, ServerNext: c.serverNext, Over: c.told, Revoked: c.revoked, Answered: c.answered}
 		backend := c.backend
 		if backend.address == ([wire.AddressLen]byte{}) {
 			backend.address = netip.IPv6Loopback().As16()

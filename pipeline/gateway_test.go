@@ -200,22 +200,29 @@ func TestGatewayConnection(t *testing.T) {
 	if source, _ := packet.Ports(back.Data[40:]); source != 6379 {
 		t.Errorf("the caller is answered from port %d", source)
 	}
-	data := ip6(appCaller, ownService, 6, tcpSegment(40000, 6379, ack, nil, make([]byte, 100)))
-	binary.BigEndian.PutUint32(data[44:], 1001) // behind the SYN
-	fillChecksum(data[40:], 6, data[8:40])
-	w.FromFabric(data, w.out)
+	w.FromFabric(at(ip6(appCaller, ownService, 6, tcpSegment(40000, 6379, ack, nil, make([]byte, 100))), 1001), w.out) // behind the SYN
 	got := w.Connections()
 	if len(got) != 1 || got[0].Received != 100 || got[0].CallerNext != 1101 || got[0].ServerNext != 1001 || got[0].Over {
 		t.Errorf("got %+v", got)
 	}
-	w.call(appCaller, 40000, 6379, ack|fin)
-	w.answer(ownService, appCaller, 7000, 40000, ack|fin)
+	w.call(appCaller, 40000, 6379, rst)
+	if got := w.Connections(); got[0].Over {
+		t.Errorf("a reset that the server does not take: got %+v", got)
+	}
+	w.FromFabric(at(ip6(appCaller, ownService, 6, tcpSegment(40000, 6379, ack|fin, nil, nil)), 1101), w.out)
+	w.ToFabric(at(ip6(ownService, appCaller, 6, tcpSegment(7000, 40000, ack|fin, nil, nil)), 1001), w.out)
 	if got := w.Connections(); !got[0].Over {
 		t.Errorf("got %+v", got)
 	}
 	if again := w.call(appCaller, 40000, 6379, syn); again.Verdict.Reason != model.ReasonOwnAddress || w.Connections()[0].Over {
 		t.Errorf("the ports are not used again: %v", again.Verdict)
 	}
+}
+
+// at is an IPv6 packet with another sequence number.
+func at(ip []byte, sequence uint32) []byte {
+	binary.BigEndian.PutUint32(ip[44:], sequence)
+	return ip
 }
 
 // Connections go to the backends by their weights.

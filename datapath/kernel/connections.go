@@ -26,11 +26,14 @@ const (
 	connectionRst
 	connectionRevoked
 	connectionTold
+	connectionAnswered
 )
 
-// How long a connection is remembered: after its end, for what is sent again; and without any packet.
+// How long a connection is remembered: after its end, for what is sent again; without any packet; and before the caller has
+// answered.
 const (
 	connectionLinger = 10 * time.Second
+	connectionOpens  = time.Minute
 	connectionIdle   = 30 * time.Minute
 	sweepInterval    = 5 * time.Second
 )
@@ -188,8 +191,14 @@ func (d *Direct) sweep(now time.Duration) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.each(func(key bpf.PosternConnectionKey, c bpf.PosternConnection) error {
-		idle := now - time.Duration(c.LastSeen)
-		if idle < connectionLinger || c.Flags&connectionTold == 0 && idle < connectionIdle {
+		most := connectionIdle
+		switch {
+		case c.Flags&connectionTold != 0:
+			most = connectionLinger
+		case c.Flags&connectionAnswered == 0:
+			most = connectionOpens
+		}
+		if now-time.Duration(c.LastSeen) < most {
 			return nil
 		}
 		var again bpf.PosternConnection

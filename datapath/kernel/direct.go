@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -124,16 +125,14 @@ func (d *Direct) Apply(wanted plan.Direct) error {
 		func() error { return d.vips.prune(content.vips) },
 		func() error { return d.publish(wanted) },
 	}
-	if len(wanted.Ports) > 0 {
+	// Once attached they stay: the servers are still there, and what no port leads to is to be reached by nobody.
+	if len(wanted.Ports) > 0 || d.attached() {
 		steps = append(steps, d.attach)
 	}
 	steps = append(steps,
 		func() error { return d.revoke(content) },
 		func() error { return d.callers.prune(content.callers) },
 		func() error { return d.origins.prune(content.origins) })
-	if len(wanted.Ports) == 0 {
-		steps = append(steps, d.detach)
-	}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return fmt.Errorf("apply own addresses: %w", err)
@@ -193,22 +192,13 @@ func (d *Direct) attach() error {
 	return nil
 }
 
-// detach takes the programs off, those of an earlier process too.
-func (d *Direct) detach() error {
-	for key, attached := range d.attachments {
-		if err := attached.detach(); err != nil {
-			return fmt.Errorf("detach %s: %w", key, err)
-		}
-		delete(d.attachments, key)
+// attached tells whether this process or an earlier one has put the programs on their interfaces.
+func (d *Direct) attached() bool {
+	if len(d.attachments) > 0 {
+		return true
 	}
-	for _, name := range []string{d.options.Fabric, d.options.Internet} {
-		for _, direction := range []string{"-in", "-out"} {
-			if err := os.Remove(d.options.Pins + "/link-" + name + direction); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return fmt.Errorf("detach from interface %s: %w", name, err)
-			}
-		}
-	}
-	return nil
+	_, err := os.Stat(filepath.Join(d.options.Pins, "link-"+d.options.Fabric+"-in"))
+	return err == nil
 }
 
 // Counters reads how many packets met which reason, without zeroes.

@@ -46,14 +46,14 @@ func TestDirectComesAndGoes(t *testing.T) {
 	callers := plan.Callers{Subnets: []model.Identity{1024}}
 	wanted := plan.Direct{Callers: map[plan.Ref]plan.Callers{plan.RefOf("callers", callers): callers},
 		Ports: []plan.DirectPort{{Address: netip.MustParseAddr("192.0.2.1"), Port: 9000, Service: 70, Callers: plan.RefOf("callers", callers)}}}
-	for _, ports := range []int{1, 1, 0, 1} {
+	for _, step := range []struct{ ports, attachments int }{{0, 0}, {1, 4}, {1, 4}, {0, 4}, {1, 4}} {
 		next := wanted
-		next.Ports = next.Ports[:ports]
+		next.Ports = next.Ports[:step.ports]
 		if err := driver.Apply(next); err != nil {
 			t.Fatal(err)
 		}
-		if len(driver.attachments) != 4*ports {
-			t.Errorf("%d attachments for %d ports", len(driver.attachments), ports)
+		if len(driver.attachments) != step.attachments {
+			t.Errorf("%d attachments for %d ports, want %d", len(driver.attachments), step.ports, step.attachments)
 		}
 	}
 }
@@ -115,8 +115,8 @@ func TestDirectSweeps(t *testing.T) {
 		want int // connections that are left
 		told []model.Connection
 	}{
-		{"an open one stays", time.Minute, 1, nil},
-		{"until nobody has used it for long", connectionIdle + time.Minute, 0, []model.Connection{{Reason: model.ReasonOwnAddress, Broken: true}}},
+		{"one that is opened stays", connectionOpens / 2, 1, nil},
+		{"until the caller should have answered", connectionOpens + time.Second, 0, []model.Connection{{Reason: model.ReasonOwnAddress, Broken: true}}},
 	} {
 		if err := driver.sweep(now() + step.at); err != nil {
 			t.Fatal(err)
@@ -205,7 +205,7 @@ func TestDirectIsTakenOver(t *testing.T) {
 	if err := next.Apply(wanted); err != nil {
 		t.Fatal(err)
 	}
-	if len(next.attachments) != 0 || len(next.ended) != 1 {
+	if len(next.attachments) != 4 || len(next.ended) != 1 {
 		t.Errorf("without a port: %d attachments, told %+v", len(next.attachments), next.ended)
 	}
 }

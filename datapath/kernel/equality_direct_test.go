@@ -177,7 +177,8 @@ func (w *gatewayTwins) compareConnections(t *testing.T, seed uint64) {
 		delete(goes, ends)
 		got := pipeline.Connection{Caller: ends[0], Dialled: ends[1], Received: c.Received, Sent: c.Sent,
 			CallerNext: c.CallerNext, ServerNext: c.ServerNext, Over: c.Flags&connectionTold != 0, Revoked: c.Flags&connectionRevoked != 0,
-			Backend: netip.AddrPortFrom(netip.IPv6Loopback(), be16(c.BackendPort))}
+			Answered: c.Flags&connectionAnswered != 0,
+			Backend:  netip.AddrPortFrom(netip.IPv6Loopback(), be16(c.BackendPort))}
 		if c.Backend != (bpf.PosternAddress{}) {
 			got.Backend = netip.AddrPortFrom(ofAddress(c.Backend), be16(c.BackendPort))
 		}

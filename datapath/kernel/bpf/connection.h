@@ -18,6 +18,7 @@ enum connection_flag {
 	CONNECTION_RST = 4,
 	CONNECTION_REVOKED = 8,
 	CONNECTION_TOLD = 16, /* its event was sent */
+	CONNECTION_ANSWERED = 32, /* the caller has acknowledged something: it is where it says it is */
 };
 
 /* Port 0 stands for the address itself, which is one of the plan's. */

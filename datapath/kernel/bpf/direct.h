@@ -232,6 +232,9 @@ INLINE void note(struct connection *c, const struct connection_key *key, const s
 	__u32 *next = toward ? &c->caller_next : &c->server_next;
 	__u32 flags = c->flags;
 
+	/* Only a reset that the other end takes ends the connection (RFC 5961). */
+	if (s->flags & TCP_RST && s->sequence == *next)
+		flags |= CONNECTION_RST;
 	c->last_seen = now;
 	if (s->flags & TCP_SYN || (__s32)(end - *next) > 0)
 		*next = end;
@@ -239,10 +242,10 @@ INLINE void note(struct connection *c, const struct connection_key *key, const s
 		c->received += s->payload;
 	else
 		c->sent += s->payload;
-	if (s->flags & TCP_FIN)
+	if (s->flags & TCP_FIN && end == *next)
 		flags |= toward ? CONNECTION_FIN_CALLER : CONNECTION_FIN_SERVER;
-	if (s->flags & TCP_RST)
-		flags |= CONNECTION_RST;
+	if (toward && s->flags & TCP_ACK)
+		flags |= CONNECTION_ANSWERED;
 	if (flags == c->flags)
 		return;
 	c->flags = flags;
