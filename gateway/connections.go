@@ -47,7 +47,7 @@ type connection struct {
 	closed  error
 
 	mu       sync.Mutex
-	admitted map[string]admission // by the key of the instance's id
+	admitted map[string]*admission // by the key of the instance's id
 	revoked  bool
 	missing  string // why, for one that logs itself
 	cancel   func() // ends the requests under way; nil before the first
@@ -171,8 +171,11 @@ func (c *connection) known(snapshot *Snapshot, target Target, managed firewall.M
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a, ok := c.admitted[target.Instance.key]
-	return a, ok && a.snapshot == snapshot && a.caller.Managed == managed && !c.revoked
+	a := c.admitted[target.Instance.key]
+	if a == nil {
+		return admission{}, false
+	}
+	return *a, a.snapshot == snapshot && a.caller.Managed == managed && !c.revoked
 }
 
 // remember registers an admission. It answers false where the connection was revoked meanwhile.
@@ -183,9 +186,9 @@ func (c *connection) remember(a admission) bool {
 		return false
 	}
 	if c.admitted == nil {
-		c.admitted = make(map[string]admission, 1)
+		c.admitted = make(map[string]*admission, 1)
 	}
-	c.admitted[a.target.Instance.key] = a
+	c.admitted[a.target.Instance.key] = &a
 	return true
 }
 
@@ -225,7 +228,7 @@ func (c *connection) rejudge(snapshot *Snapshot) []revocation {
 		return nil
 	}
 	before := c.admitted
-	c.admitted = make(map[string]admission, len(before))
+	c.admitted = make(map[string]*admission, len(before))
 	var revoked []revocation
 	for _, was := range before {
 		caller := Identify(snapshot, c.local, c.peer)
@@ -233,10 +236,10 @@ func (c *connection) rejudge(snapshot *Snapshot) []revocation {
 		target := snapshot.again(was.target)
 		decision := Judge(snapshot, caller, target)
 		if !decision.Allow {
-			revoked = append(revoked, revocation{connection: c, was: was, now: decision})
+			revoked = append(revoked, revocation{connection: c, was: *was, now: decision})
 			continue
 		}
-		c.admitted[target.Instance.key] = admission{snapshot: snapshot, caller: caller, target: target, decision: decision}
+		c.admitted[target.Instance.key] = &admission{snapshot: snapshot, caller: caller, target: target, decision: decision}
 	}
 	if c.revoked = len(revoked) > 0; c.revoked {
 		c.missing = revoked[0].now.Missing

@@ -128,7 +128,7 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 		Direct:  directPath(s.direct),
 		Metrics:   registry,
 		AccessLog: log, BuiltIn: map[string]http.Handler{"storage/table": withAccount(s.tables)}, Tokens: managedIdentities(issuer),
-		Dial: new(net.Dialer).DialContext, GetCertificate: minter.GetCertificate, Logger: options.Log,
+		GetCertificate: minter.GetCertificate, Logger: options.Log,
 	})
 	if err != nil {
 		return err
@@ -210,7 +210,7 @@ func (s *service) Apply(ctx context.Context, node plan.Node) error {
 	keys, owners := make(map[string][2]string, len(node.Gateway.Instances)), make(map[string]string, len(node.Gateway.Instances))
 	for _, instance := range node.Gateway.Instances {
 		if instance.Service == storage.Service.Name {
-			keys[strings.ToLower(instance.Name)], owners[strings.ToLower(instance.Name)] = instance.Keys, instance.ID.Key()
+			keys[strings.ToLower(instance.Name)], owners[strings.ToLower(instance.Name)] = instance.Keys, fmt.Sprintf("%s %d", instance.ID.Key(), instance.Created)
 		}
 	}
 	s.keys.Store(&keys)

@@ -133,7 +133,7 @@ func (w *gatewayTwins) judge(t testing.TB, random *arbitrary.Gateway, way int) (
 	p.want = one.judge(packet, make([]byte, len(packet)+pipeline.Headroom))
 	ifindex, _ := linkOf(one.ifname)
 	var err error
-	if p.answer, p.got, err = runProgram(one.program, ifindex, p.sent); err != nil {
+	if p.answer, p.got, _, err = runProgram(one.program, ifindex, p.sent); err != nil {
 		t.Fatalf("%v\n%s", err, dump(p.sent))
 	}
 	after := w.counters(t)
