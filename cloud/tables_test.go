@@ -172,6 +172,15 @@ func TestAzureClient(t *testing.T) {
 			s.wantDenied(s.byKey(far, own))
 			s.wantDenied(s.tablesByPath(far, own))
 		})
+		t.Run("an account that is made again has nothing of the first", func(t *testing.T) {
+			s := s.in(t)
+			s.makeTable(s.client(app, ""), another, s.token(app))
+			s.remove("storageAccounts/" + another)
+			s.apply(account(another, "westeurope", ""))
+			if page, err := s.byKey(app, another).NewListTablesPager(nil).NextPage(s.ctx); err != nil || len(page.Tables) != 0 {
+				t.Errorf("got %d tables, %v", len(page.Tables), err)
+			}
+		})
 	})
 }
 

@@ -185,7 +185,7 @@ func (s *service) Apply(ctx context.Context, node plan.Node) error {
 	keys, owners := make(map[string][2]string, len(node.Gateway.Instances)), make(map[string]string, len(node.Gateway.Instances))
 	for _, instance := range node.Gateway.Instances {
 		if instance.Service == storage.Service.Name {
-			keys[strings.ToLower(instance.Name)], owners[strings.ToLower(instance.Name)] = instance.Keys, instance.ID.Key()
+			keys[strings.ToLower(instance.Name)], owners[strings.ToLower(instance.Name)] = instance.Keys, fmt.Sprintf("%s %d", instance.ID.Key(), instance.Created)
 		}
 	}
 	s.keys.Store(&keys)

@@ -134,10 +134,14 @@ func (c *Cloud) assemble() *model.Snapshot {
 	s.NetworkSecurityGroups = nounsOf(c.entries, TypeNetworkSecurityGroup, itself[model.NetworkSecurityGroup])
 	s.NetworkInterfaces = nounsOf(c.entries, TypeNetworkInterface, func(noun *networkInterface) *model.NetworkInterface { return &noun.NetworkInterface })
 	s.PublicIPAddresses = nounsOf(c.entries, TypePublicIPAddress, itself[model.PublicIPAddress])
+	s.NatGateways = nounsOf(c.entries, TypeNatGateway, itself[model.NatGateway])
 	s.VirtualMachines = nounsOf(c.entries, TypeVirtualMachine, func(noun *virtualMachine) *model.VirtualMachine { return &noun.VirtualMachine })
 	s.ServiceEndpointPolicies = nounsOf(c.entries, TypeServiceEndpointPolicy, itself[model.ServiceEndpointPolicy])
 	for _, described := range all.Services() {
 		for i := range described.Types {
+			if described.Types[i].Kept {
+				continue
+			}
 			instances := nounsOf(c.entries, described.Types[i].Name, func(noun *instance) *model.ServiceInstance { return &noun.ServiceInstance })
 			s.Instances = append(s.Instances, instances...)
 		}

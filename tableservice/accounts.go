@@ -4,11 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
-// Keep says which accounts there are, by lower-case name, each with a text that says whose it is. What the service holds for
-// others, or for an account of the name that was another's, is dropped for good; an error says what could not be dropped, and
-// nobody gets to see that. Until the first call every account that the Authorizer knows is served.
+// keptFor is how long the rows of an account that went are kept: a plan without it may be an old one, or a mistake.
+const keptFor = time.Hour
+
+// Keep says which accounts there are, by lower-case name, each with a text that says which one of the name it is. An account
+// that is not among them is not served, and what it held is dropped for good after an hour; what another account of the name
+// held is dropped at once. An error says what could not be dropped or noted down; nobody gets to see that. Until the first
+// call every account that the Authorizer knows is served.
 func (s *Service) Keep(owners map[string]string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -17,15 +22,23 @@ func (s *Service) Keep(owners map[string]string) error {
 		s.owners[strings.ToLower(name)] = owner
 	}
 	var problems []error
+	now := s.options.Now()
 	for name, held := range s.accounts {
-		if owner, stays := s.owners[name]; stays && owner == held.owner {
-			continue
+		owner, stays := s.owners[name]
+		var err error
+		switch {
+		case stays && owner == held.owner:
+			err = held.miss(time.Time{})
+		case stays || !held.missed.IsZero() && now.Sub(held.missed) > keptFor:
+			if err = held.drop(); err == nil {
+				delete(s.accounts, name)
+			}
+		case held.missed.IsZero():
+			err = held.miss(now)
 		}
-		if err := held.drop(); err != nil {
+		if err != nil {
 			problems = append(problems, fmt.Errorf("drop tables of account %s: %w", name, err))
-			continue
 		}
-		delete(s.accounts, name)
 	}
 	return errors.Join(problems...)
 }
@@ -60,5 +73,19 @@ func (a *account) drop() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.gone, a.tables, a.size = true, nil, 0
+	return nil
+}
+
+// miss notes since when an account is not there; zero: it is.
+func (a *account) miss(since time.Time) error {
+	if a.missed.Equal(since) {
+		return nil
+	}
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	if err := a.disk.miss(a.name, since); err != nil {
+		return err
+	}
+	a.missed = since
 	return nil
 }

@@ -15,7 +15,8 @@ import (
 // killed process had not finished is not there. It is bbolt's: one writer at a time, one process at a time.
 //
 //	ACCOUNT (bucket)
-//	    "owner"             whose the account is
+//	    "owner"             which account of the name it is
+//	    "missed"            since when it is not there: a time as appendTime writes it; absent where it is
 //	    "t" TABLE (bucket)  by its folded name
 //	        "n"                          the name as its creator spelled it
 //	        "r" PARTITION 0x00 ROW       a row: appendRow. Keys hold no 0x00, so bytes are in the order of key.compare
@@ -24,8 +25,9 @@ import (
 type disk struct{ db *bbolt.DB }
 
 var (
-	keyOwner = []byte("owner")
-	keyName  = []byte("n")
+	keyOwner  = []byte("owner")
+	keyMissed = []byte("missed")
+	keyName   = []byte("n")
 )
 
 const (
@@ -66,6 +68,10 @@ func (d *disk) load(limit int) (map[string]*account, error) {
 		return tx.ForEach(func(name []byte, stored *bbolt.Bucket) error {
 			a := &account{limit: limit, name: string(name), owner: string(stored.Get(keyOwner)), disk: d}
 			accounts[a.name] = a
+			if missed := stored.Get(keyMissed); missed != nil {
+				r := rowReader{rest: missed}
+				a.missed = r.time()
+			}
 			return stored.ForEachBucket(func(folded []byte) error {
 				t, err := loadTable(string(folded[1:]), stored.Bucket(folded))
 				if err != nil {
@@ -151,6 +157,23 @@ func (d *disk) change(a *account, folded string, changes []change, after []*enti
 			}
 		}
 		return nil
+	})
+}
+
+// miss notes since when an account is not there. One that has nothing is not on the disk.
+func (d *disk) miss(name string, since time.Time) error {
+	if d == nil {
+		return nil
+	}
+	return d.db.Update(func(tx *bbolt.Tx) error {
+		stored := tx.Bucket([]byte(name))
+		switch {
+		case stored == nil:
+			return nil
+		case since.IsZero():
+			return stored.Delete(keyMissed)
+		}
+		return stored.Put(keyMissed, appendTime(nil, since))
 	})
 }
 

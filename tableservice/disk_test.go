@@ -95,58 +95,80 @@ func TestReopened(t *testing.T) {
 	}
 }
 
-// An account's rows are for whom they were written: another of its name finds nothing, also where the first went while nobody
-// looked.
+// An account's rows are for the account that they were written to: another of its name finds nothing, also where the first
+// went while nobody looked. One that a plan forgets for a moment has them again.
 func TestKeep(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tables.db")
-	first := open(t, path)
-	keep := func(s *Service, owners map[string]string) {
+	now := time.Now()
+	var s *Service
+	reopen := func() {
+		t.Helper()
+		if s != nil {
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s = open(t, path)
+		s.options.Now = func() time.Time { return now }
+	}
+	keep := func(owners map[string]string) {
 		t.Helper()
 		if err := s.Keep(owners); err != nil {
 			t.Fatal(err)
 		}
 	}
-	keep(first, map[string]string{"sta": "one", "stb": "two"})
+	tables := func(name string) string {
+		t.Helper()
+		a := s.account(name)
+		if a == nil {
+			return "nothing"
+		}
+		names, _ := a.listTables("", 10, func(string) bool { return true })
+		return fmt.Sprint(names)
+	}
+	want := func(name, have string) {
+		t.Helper()
+		if got := tables(name); got != have {
+			t.Errorf("account %s has %s, want %s", name, got, have)
+		}
+	}
+	reopen()
+	keep(map[string]string{"sta": "1", "stb": "2"})
 	for _, name := range []string{"sta", "stb"} {
-		must(t, first.account(name).createTable("operations"))
-		_, _, f := first.account(name).apply("operations", []change{insert("p", name)}, time.Now())
-		must(t, f)
+		must(t, s.account(name).createTable("operations"))
 	}
-	old := first.account("sta")
-	keep(first, map[string]string{"stb": "two"})
-	if first.account("sta") != nil {
-		t.Error("an account that is gone is served")
-	}
+	keep(map[string]string{"stb": "2"})
+	want("sta", "nothing")
+	reopen()
+	keep(map[string]string{"STA": "1", "stb": "2"}) // the plan without it was a mistake
+	want("sta", "[operations]")
+	keep(map[string]string{"sta": "3", "stb": "2"})
+	want("sta", "[]")
+	must(t, s.account("sta").createTable("fresh"))
+	reopen()
+	keep(map[string]string{"sta": "3", "stb": "another"})
+	want("sta", "[fresh]")
+	want("stb", "[]")
+
+	keep(nil)
+	now = now.Add(keptFor + time.Second)
+	reopen()
+	old := s.accounts["sta"] // a request has it
+	keep(nil)
 	if f := old.createTable("late"); f != faultGone {
 		t.Errorf("a request that was under way writes: %v", f)
 	}
-	keep(first, map[string]string{"STA": "one", "stb": "two"})
-	if names, _ := first.account("sta").listTables("", 10, func(string) bool { return true }); len(names) != 0 {
-		t.Errorf("a new account of the name has tables %v", names)
-	}
-	if err := first.Close(); err != nil {
+	keep(map[string]string{"sta": "3"})
+	want("sta", "[]")
+
+	must(t, s.account("sta").createTable("last"))
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	second := open(t, path)
-	keep(second, map[string]string{"stb": "somebody else"})
-	if names, _ := second.account("stb").listTables("", 10, func(string) bool { return true }); len(names) != 0 {
-		t.Errorf("somebody else's account of the name has tables %v", names)
+	if err := s.Keep(map[string]string{"sta": "4"}); err == nil {
+		t.Error("a closed file has dropped an account")
 	}
-	must(t, second.account("stb").createTable("fresh"))
-	if err := second.Close(); err != nil {
-		t.Fatal(err)
-	}
-	third := open(t, path)
-	keep(third, map[string]string{"stb": "somebody else"})
-	if names, _ := third.account("stb").listTables("", 10, func(string) bool { return true }); fmt.Sprint(names) != "[fresh]" {
-		t.Errorf("its own tables are %v", names)
-	}
-	if err := third.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := third.Keep(map[string]string{}); err == nil || third.account("stb") != nil {
-		t.Errorf("an account that cannot be dropped: %v, and it is served", err)
-	}
+	want("sta", "nothing")
 }
 
 func TestNoTables(t *testing.T) {

@@ -16,6 +16,8 @@ type account struct {
 	owner string // whose it is: see Service.Keep
 	disk  *disk
 
+	missed time.Time // since when the account is not there; zero: it is. Service.mu guards it
+
 	writing sync.Mutex
 	gone    bool      // the account was deleted
 	last    time.Time // the newest timestamp given
