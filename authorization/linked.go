@@ -13,7 +13,8 @@ const joinViaServiceEndpoint = "Microsoft.Network/virtualNetworks/subnets/joinVi
 // Link is what a body refers to, and the right that the reference takes on it.
 type Link struct{ Action, Scope string }
 
-// link is a place in a type's body. The path's members are joined by dots; [] goes through a list.
+// link is a place in a type's body. The path's members are joined by dots; [] goes through a list, {} takes the names of
+// an object's members.
 type link struct{ path, action string }
 
 const (
@@ -30,6 +31,9 @@ const (
 	peerNetwork   = "Microsoft.Network/virtualNetworks/peer/action"
 	joinNetwork   = "Microsoft.Network/virtualNetworks/join/action"
 )
+
+// actAs is what every type with an identity has: the identities that are resources of their own.
+var actAs = link{"identity.userAssignedIdentities{}", "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"}
 
 // subnetLinks are those of a subnet's properties.
 var subnetLinks = []link{{"networkSecurityGroup.id", joinGroup}, {"routeTable.id", joinTable}, {"natGateway.id", joinNat}, {"serviceEndpointPolicies[].id", joinPolicy}}
@@ -83,10 +87,7 @@ func within(prefix string, list []link) []link {
 // Links are what a body of a type refers to and needs rights on, each once, in the table's order. Members are found whatever
 // their case, all of those that differ by case alone, so that no spelling gets past the check. What is not JSON has none.
 func Links(typ string, body []byte) []Link {
-	places := links[strings.ToLower(typ)]
-	if len(places) == 0 {
-		return nil
-	}
+	places := append(slices.Clone(links[strings.ToLower(typ)]), actAs)
 	var value any
 	if json.Unmarshal(body, &value) != nil {
 		return nil // it is refused by whoever reads it
@@ -116,8 +117,16 @@ func collect(value any, path []string, found func(string)) {
 		return
 	}
 	name, list := strings.CutSuffix(path[0], "[]")
+	name, names := strings.CutSuffix(name, "{}")
 	for _, member := range slices.Sorted(maps.Keys(object)) {
 		if !strings.EqualFold(member, name) {
+			continue
+		}
+		if names {
+			inner, _ := object[member].(map[string]any)
+			for _, id := range slices.Sorted(maps.Keys(inner)) {
+				found(id)
+			}
 			continue
 		}
 		if !list {

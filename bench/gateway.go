@@ -11,7 +11,7 @@ import (
 // GatewayOptions of Gateway; the zero value measures as the promises want it.
 type GatewayOptions struct {
 	Pairs       int           // rounds of a row; 0 is 5, less than 5 is refused
-	Duration    time.Duration // of one measurement of traffic; 0 is 600 ms
+	Duration    time.Duration // of one measurement of traffic; 0 is 500 ms
 	Connections int           // idle ones of the rows of memory; 0 is 10,000
 
 	// Rows are beginnings of the ids to be measured: "passed-bulk", "http"; none is all.
@@ -40,7 +40,7 @@ func (o GatewayOptions) settled() (GatewayOptions, error) {
 		o.Pairs = leastPairs
 	}
 	if o.Duration == 0 {
-		o.Duration = 600 * time.Millisecond
+		o.Duration = 500 * time.Millisecond
 	}
 	if o.Connections == 0 {
 		o.Connections = 10_000
@@ -52,7 +52,7 @@ func (o GatewayOptions) settled() (GatewayOptions, error) {
 	case o.Pairs < leastPairs:
 		return o, fmt.Errorf("benchmark: %d pairs: a median needs at least %d", o.Pairs, leastPairs)
 	case o.Duration < 0:
-		return o, fmt.Errorf("benchmark: duration %s is negative: give a time above 0, or 0 for 600 ms", o.Duration)
+		return o, fmt.Errorf("benchmark: duration %s is negative: give a time above 0, or 0 for 500 ms", o.Duration)
 	case o.Connections < 1 || o.Connections > maxIdleConnections:
 		return o, fmt.Errorf("benchmark: %d connections: give a number from 1 to %d", o.Connections, maxIdleConnections)
 	}

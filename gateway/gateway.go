@@ -5,8 +5,9 @@
 // userspace stack's alike.
 //
 // The way of a connection: serve.go (accept, register, which way) → name.go (which instance) → judge.go (who may) →
-// http.go, or passthrough.go (answer or forward) → backend.go (where to) → accesslog.go (one line). Apply replaces the plan
-// at once and asks every open connection again.
+// http.go, or passthrough.go (answer or forward) → backend.go (where to) → accesslog.go (one line). The kernel's connections
+// that are passed on go by passlink.go and package relay. Apply replaces the plan at once and asks every open connection
+// again.
 package gateway
 
 import (

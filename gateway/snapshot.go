@@ -167,7 +167,11 @@ func (i *Instance) names() []string {
 	if i.Space == "" {
 		return i.Hosts
 	}
-	return append(slices.Clone(i.Hosts), plan.NameKey(i.Space, strings.ToLower(i.Name)))
+	names := append(slices.Clone(i.Hosts), plan.NameKey(i.Space, strings.ToLower(i.Name)))
+	for _, label := range i.Labels {
+		names = append(names, plan.NameKey(i.Space, label))
+	}
+	return names
 }
 
 // Subnet finds the subnet that has an identity now.

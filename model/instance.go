@@ -19,6 +19,7 @@ type ServiceInstance struct {
 	Created  int64      // when it was made, in microseconds since 1970: another instance of the id has another time
 	Rules    NetworkRules
 	Ports    []ServicePort
+	Labels   []string // what names in zones may begin with beside Name; lower case
 	Hosts    []string // full names of its own, beside NAME.ZONE; lower case
 	Backends []Backend
 	Delivery Delivery
