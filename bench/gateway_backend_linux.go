@@ -55,7 +55,8 @@ type served struct {
 	head []byte // of a GET, as far as it has come
 }
 
-func startBackend(inside *lab.Namespace) (b *backendServer, err error) {
+// startBackend serves every lane of some ways, which have their ports, at an address.
+func startBackend(inside *lab.Namespace, at netip.Addr, ports map[string]uint16) (b *backendServer, err error) {
 	b = &backendServer{lanes: map[int]waiting{}, conns: map[int]*served{}, meters: map[netip.AddrPort]net.Listener{},
 		byWay: map[string]passages{}, buffer: make([]byte, 64<<10), stopper: -1}
 	if b.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -76,9 +77,9 @@ func startBackend(inside *lab.Namespace) (b *backendServer, err error) {
 		return nil, err
 	}
 	if err = inside.Do(func() error {
-		for by, first := range portsOf {
+		for by, first := range ports {
 			for _, one := range lanes {
-				if err := b.listen(by, one.name, netip.AddrPortFrom(backendAddress, first+placeOf(one.name))); err != nil {
+				if err := b.listen(by, one.name, netip.AddrPortFrom(at, first+placeOf(one.name))); err != nil {
 					return fmt.Errorf("backend: %w", err)
 				}
 			}
@@ -133,6 +134,9 @@ func (b *backendServer) add(file int, events uint32) error {
 func (b *backendServer) count(by string, peer netip.Addr) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if peer == clientJudged {
+		by = byKernel
+	}
 	one := b.byWay[by]
 	if peer == backendNear {
 		one.fromGateway++

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"postern/lab"
+	"postern/model"
 )
 
 // proxy is a process on the gateway's host.
@@ -63,7 +64,12 @@ func (s *street) start(ctx context.Context, by string) (*proxy, error) {
 		}
 		program = []string{own, "bench", "gateway-process"}
 	}
-	orders, err := json.Marshal(s.orders())
+	if by == byKernel {
+		if err := s.MountBPF(s.pins()); err != nil {
+			return nil, err
+		}
+	}
+	orders, err := json.Marshal(s.orders(by))
 	if err != nil {
 		return nil, err
 	}
@@ -217,14 +223,18 @@ func (s *street) await(ctx context.Context, one *proxy, by string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for _, lane := range lanes {
-		if lane.name == laneHTTPS && by != byPassing {
+		if lane.name == laneHTTPS && by != byPassing || by == byKernel && lane.way != model.WayTCP {
 			continue
 		}
 		for {
 			conn, err := s.client.DialContext(ctx, "tcp", s.front(by, lane.name).String())
 			if err == nil {
 				conn.Close()
-				break
+				// Before a gateway is ready, somebody else may answer: the host's own server, where the kernel judges.
+				if by == byHAProxy || by == byNginx || strings.HasPrefix(one.said.String(), gatewayReady) {
+					break
+				}
+				err = errors.New("it is not ready")
 			}
 			select {
 			case <-one.ended:

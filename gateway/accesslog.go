@@ -50,6 +50,7 @@ const (
 	StatusClientOtherError   = "ClientOtherError"  // 4xx of the backend without an error code
 	StatusServerOtherError   = "ServerOtherError"  // 5xx of the backend without an error code
 	StatusNotServed          = "NotServed"         // a port that the instance does not have
+	StatusNotTaken           = "NotTaken"          // no room for another connection, or the caller's port is in use
 	StatusNetworkError       = "NetworkError"      // the client or the backend broke off
 	StatusNotUnderstood      = "NotUnderstood"     // no request or handshake, or one that took too long; statusCode is 0
 	maxLoggedText            = 2048                // bytes of a text from outside
@@ -144,6 +145,9 @@ func (l *AccessLog) Close(ctx context.Context) error {
 		return fmt.Errorf("close access log: lines still wait for a slow writer: %w", ctx.Err())
 	}
 }
+
+// Lose counts lines that there was nobody to write for: the next line that is written reports them.
+func (l *AccessLog) Lose(lines uint64) { l.lose(lines) }
 
 func (l *AccessLog) lose(lines uint64) {
 	l.pending.Add(lines)

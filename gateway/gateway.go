@@ -46,6 +46,10 @@ type Config struct {
 	// Dial opens connections to backends; nil: net.Dialer's, and package relay's for what is passed through.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
+	// Direct judges packets to instances' own addresses; nil: their connections are passed through here, as those of the way
+	// tcp are.
+	Direct DirectPath
+
 	// GetCertificate gives the certificate for a server name; needed for ServeTLS.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
@@ -88,6 +92,7 @@ type Gateway struct {
 	// at the connections, and none escapes.
 	admission sync.RWMutex
 	snapshot  atomic.Pointer[Snapshot]
+	before    atomic.Pointer[Snapshot] // the one that snapshot replaced
 }
 
 // New makes a gateway without a plan: it denies everything until the first Apply (FW-3).
@@ -105,7 +110,8 @@ func New(config Config) (*Gateway, error) {
 	orDefault(&config.HeaderTimeout, defaultHeaderTimeout)
 	orDefault(&config.IdleTimeout, defaultIdleTimeout)
 	orDefault(&config.StallTimeout, defaultStallTimeout)
-	g := &Gateway{config: config, health: newHealth(config.Dial, config.Logger), handoff: newHandoff()}
+	g := &Gateway{config: config, handoff: newHandoff()}
+	g.health = newHealth(config.Dial, config.Logger, g.backendsChanged)
 	var err error
 	if g.metrics, err = newMetrics(config.Metrics, &g.connections, config.AccessLog); err != nil {
 		return nil, err
@@ -153,9 +159,12 @@ func (g *Gateway) Apply(node plan.Node) error {
 	g.applying.Lock()
 	defer g.applying.Unlock()
 	g.admission.Lock()
-	g.snapshot.Store(snapshot)
+	g.before.Store(g.snapshot.Swap(snapshot))
 	g.admission.Unlock()
 	g.health.watch(snapshot)
+	if err := g.applyDirect(snapshot); err != nil {
+		return err
+	}
 	for _, c := range g.connections.all() {
 		revoked := c.rejudge(snapshot)
 		if len(revoked) == 0 {

@@ -98,6 +98,10 @@ const (
 	WayHTTPS Way = "https" // TLS terminated with the cloud's certificate, then HTTP
 	WayTLS   Way = "tls"   // TLS passed through: the server name of the ClientHello names the instance
 	WayTCP   Way = "tcp"   // passed through unread: the address that it was made to names the instance
+
+	// WayDirect is WayTCP without a proxy: each packet is judged on its way to the backend, in the kernel where the gateway
+	// can.
+	WayDirect Way = "direct"
 )
 
 // Backend is one server behind an instance.

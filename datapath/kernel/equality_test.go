@@ -46,6 +46,9 @@ func TestEquality(t *testing.T) {
 		pairs -= len(met)
 	}
 	for reason := model.ReasonARP; reason < model.ReasonMartian; reason++ {
+		if reason == model.ReasonOwnAddress {
+			continue // a gateway's: TestEqualityDirect
+		}
 		t.Logf("%7d %s", reasons[reason], reason)
 		if reasons[reason] == 0 {
 			t.Errorf("no random packet met reason %s: the comparison says nothing about it", reason)
@@ -216,7 +219,7 @@ func (w *twins) judge(t testing.TB, host *pipeline.Host, random *arbitrary.Host,
 		}
 		p.sent = frame
 		p.want = host.FromVM(nic.Number, frame, make([]byte, len(frame)+pipeline.Headroom))
-		program, ifname = w.driver.objects.FromVm, w.driver.options.Link(nic)
+		program, ifname = w.driver.objects.FromVM, w.driver.options.Link(nic)
 	} else {
 		packet := random.FromFabric()
 		p.sent = append(append(make([]byte, 12, 14+len(packet)), 0x86, 0xdd), packet...)

@@ -30,6 +30,10 @@ type skb struct {
 // run gives one frame to a program of this driver without any interface sending it. It returns the program's answer and
 // the frame as the program left it.
 func (d *Driver) run(program *ebpf.Program, ifindex int, frame []byte) (answer int32, out []byte, err error) {
+	return runProgram(program, ifindex, frame)
+}
+
+func runProgram(program *ebpf.Program, ifindex int, frame []byte) (answer int32, out []byte, err error) {
 	options := &ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skb{Ifindex: uint32(ifindex)}}
 	code, err := program.Run(options)
 	if err != nil {
@@ -49,12 +53,12 @@ func (d *Driver) TimeFromVM(nic plan.NIC, frames [][]byte, runs int) (time.Durat
 	}
 	defer statistics.Close()
 	ifindex, _ := linkOf(d.options.Link(nic))
-	before, err := d.objects.FromVm.Stats()
+	before, err := d.objects.FromVM.Stats()
 	if err != nil {
 		return 0, fmt.Errorf("time the NIC program: %w", err)
 	}
 	for i := range runs {
-		answer, _, err := d.run(d.objects.FromVm, ifindex, frames[i%len(frames)])
+		answer, _, err := d.run(d.objects.FromVM, ifindex, frames[i%len(frames)])
 		if err != nil {
 			return 0, fmt.Errorf("time the NIC program: %w", err)
 		}
@@ -62,7 +66,7 @@ func (d *Driver) TimeFromVM(nic plan.NIC, frames [][]byte, runs int) (time.Durat
 			return 0, fmt.Errorf("time the NIC program: it answers %d to frame %d, want %d: the plan does not let it through", answer, i%len(frames), answerRedirect)
 		}
 	}
-	after, err := d.objects.FromVm.Stats()
+	after, err := d.objects.FromVM.Stats()
 	if err != nil {
 		return 0, fmt.Errorf("time the NIC program: %w", err)
 	}

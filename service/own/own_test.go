@@ -42,24 +42,28 @@ func TestDecode(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	const ports = `"ports":[{"port":80,"protocol":"http"}]`
 	for properties, field := range map[string]string{
-		`"ports":[]`:                                                         "properties.ports",
-		`"ports":[{"port":53}]`:                                              "properties.ports[0].port",
-		`"ports":[{"port":70000}]`:                                           "properties.ports[0].port",
-		`"ports":[{"port":1,"protocol":"udp"}]`:                              "properties.ports[0].protocol",
-		`"ports":[{"port":1},{"port":1}]`:                                    "properties.ports[1].port",
-		ports + `,"endpoint":"Microsoft.Redis"`:                              "properties.endpoint",
-		ports + `,"endpoint":"redis"`:                                        "properties.endpoint",
-		ports + `,"addressPrefixes":["192.0.2.1/24"]`:                        "properties.addressPrefixes[0]",
-		ports + `,"addressPrefixes":["168.63.0.0/16"]`:                       "properties.addressPrefixes[0]",
-		ports + `,"addressPrefixes":["192.0.0.0/8"]`:                         "properties.addressPrefixes[0]",
-		ports + `,"names":["x.blob.core.windows.net"]`:                       "properties.names[0]",
-		ports + `,"names":["nodots"]`:                                        "properties.names[0]",
-		ports + `,"backends":["10.0.0.1"]`:                                   "properties.backends[0]",
-		ports + `,"backends":["10.0.0.1:1 weight=0"]`:                        "properties.backends[0]",
-		ports + `,"healthPath":"live"`:                                       "properties.healthPath",
-		ports + `,"networkAcls":{"ipRules":[{"value":"10.0.0.1"}]}`:          "properties.networkAcls.ipRules[0].value", // FW-4
-		ports + `,"serviceTag":"Storage","addressPrefixes":["192.0.2.0/24"]`: "properties.serviceTag",
-		`"ports":"many"`:                                                     "properties.ports",
+		`"ports":[]`:                                                                            "properties.ports",
+		`"ports":[{"port":53}]`:                                                                 "properties.ports[0].port",
+		`"ports":[{"port":70000}]`:                                                              "properties.ports[0].port",
+		`"ports":[{"port":1,"protocol":"udp"}]`:                                                 "properties.ports[0].protocol",
+		`"ports":[{"port":1},{"port":1}]`:                                                       "properties.ports[1].port",
+		ports + `,"endpoint":"Microsoft.Redis"`:                                                 "properties.endpoint",
+		ports + `,"endpoint":"redis"`:                                                           "properties.endpoint",
+		ports + `,"addressPrefixes":["192.0.2.1/24"]`:                                           "properties.addressPrefixes[0]",
+		ports + `,"addressPrefixes":["168.63.0.0/16"]`:                                          "properties.addressPrefixes[0]",
+		ports + `,"addressPrefixes":["192.0.0.0/8"]`:                                            "properties.addressPrefixes[0]",
+		ports + `,"names":["x.blob.core.windows.net"]`:                                          "properties.names[0]",
+		ports + `,"names":["nodots"]`:                                                           "properties.names[0]",
+		ports + `,"backends":["10.0.0.1"]`:                                                      "properties.backends[0]",
+		ports + `,"backends":["10.0.0.1:1 weight=0"]`:                                           "properties.backends[0]",
+		ports + `,"healthPath":"live"`:                                                          "properties.healthPath",
+		ports + `,"networkAcls":{"ipRules":[{"value":"10.0.0.1"}]}`:                             "properties.networkAcls.ipRules[0].value", // FW-4
+		ports + `,"serviceTag":"Storage","addressPrefixes":["192.0.2.0/24"]`:                    "properties.serviceTag",
+		`"ports":[{"port":1,"protocol":"direct"}]`:                                              "properties.backends",
+		`"ports":[{"port":1,"protocol":"direct"}],"backends":["10.0.0.1:80"]`:                   "properties.backends[0]",
+		`"ports":[{"port":1,"protocol":"direct"}],"backends":["[::1]:80","127.0.0.1:80"]`:       "properties.backends[1]",
+		`"ports":[{"port":1,"protocol":"direct"}],"backends":["[::1]:80"],"proxyProtocol":"V2"`: "properties.proxyProtocol",
+		`"ports":"many"`: "properties.ports",
 	} {
 		_, err := read(t, properties)
 		var refusal *service.Refusal
