@@ -103,7 +103,7 @@ func (b *backendServer) listen(by, name string, at netip.AddrPort) error {
 	case laneRaw, laneStream, laneTLS:
 		config := net.ListenConfig{}
 		config.SetMultipathTCP(false)
-		listener, err := config.Listen(context.Background(), "tcp4", at.String())
+		listener, err := config.Listen(context.Background(), "tcp", at.String())
 		if err != nil {
 			return err
 		}
@@ -114,14 +114,15 @@ func (b *backendServer) listen(by, name string, at netip.AddrPort) error {
 		}
 		return nil
 	}
-	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	socket, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	b.lanes[socket] = waiting{name, by}
 	return errors.Join(
 		unix.SetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
-		unix.Bind(socket, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}),
+		unix.SetsockoptInt(socket, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0),
+		unix.Bind(socket, &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}),
 		unix.Listen(socket, 8192),
 		b.add(socket, unix.EPOLLIN))
 }
@@ -185,8 +186,8 @@ func (b *backendServer) accept(listener int, lane waiting) {
 		if err != nil {
 			return // nobody waits any more, or the one who did has gone
 		}
-		if v4, ok := peer.(*unix.SockaddrInet4); ok {
-			b.count(lane.by, netip.AddrFrom4(v4.Addr))
+		if from, ok := peer.(*unix.SockaddrInet6); ok {
+			b.count(lane.by, netip.AddrFrom16(from.Addr).Unmap())
 		}
 		if prepare(socket) != nil || b.add(socket, unix.EPOLLIN) != nil {
 			unix.Close(socket)

@@ -42,10 +42,19 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
+// begins tells what was said first.
+func (b *lockedBuffer) begins(with string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.HasPrefix(b.text.Bytes(), []byte(with))
+}
+
+// String is the beginning of what was said, on one line.
 func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.text.String()
+	text := strings.Join(strings.Fields(b.text.String()), " ")
+	return text[:min(len(text), 400)]
 }
 
 // start runs the process of a way and waits until it answers.
@@ -231,17 +240,17 @@ func (s *street) await(ctx context.Context, one *proxy, by string) error {
 			if err == nil {
 				conn.Close()
 				// Before a gateway is ready, somebody else may answer: the host's own server, where the kernel judges.
-				if by == byHAProxy || by == byNginx || strings.HasPrefix(one.said.String(), gatewayReady) {
+				if by == byHAProxy || by == byNginx || one.said.begins(gatewayReady) {
 					break
 				}
 				err = errors.New("it is not ready")
 			}
 			select {
 			case <-one.ended:
-				return fmt.Errorf("%s ended: %w: %s", by, one.err, strings.TrimSpace(one.said.String()))
+				return fmt.Errorf("%s ended: %w: %s", by, one.err, one.said)
 			case <-ctx.Done():
 				one.stop()
-				return errors.Join(fmt.Errorf("%s does not answer: %w: %s", by, err, strings.TrimSpace(one.said.String())), context.Cause(ctx))
+				return errors.Join(fmt.Errorf("%s does not answer: %w: %s", by, err, one.said), context.Cause(ctx))
 			case <-time.After(5 * time.Millisecond):
 			}
 		}

@@ -124,7 +124,7 @@ func newStreet(program []string, connections int) (s *street, err error) {
 	if s.serving, err = startBackend(s.backend, backendAddress, portsOf); err != nil {
 		return s, err
 	}
-	s.serverOnHost, err = startBackend(s.host.Namespace, netip.IPv4Unspecified(), map[string]uint16{byHost: hostPorts})
+	s.serverOnHost, err = startBackend(s.host.Namespace, netip.IPv6Unspecified(), map[string]uint16{byHost: hostPorts})
 	return s, err
 }
 
@@ -239,7 +239,7 @@ func (s *street) front(by, name string) netip.AddrPort {
 func (s *street) back(by, name string) netip.AddrPort {
 	switch by {
 	case byKernel, byHost:
-		return netip.AddrPortFrom(netip.IPv4Unspecified(), hostPorts+placeOf(name))
+		return netip.AddrPortFrom(netip.IPv6Unspecified(), hostPorts+placeOf(name))
 	case byTerminator:
 		by = byPassing
 	}
