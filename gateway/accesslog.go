@@ -56,6 +56,10 @@ const (
 	maxLoggedText            = 2048                // bytes of a text from outside
 	maxWrite                 = 64 << 10            // bytes collected for one write
 	defaultAccessLogCapacity = 8192
+
+	// logPause is how long the writer lets lines collect after a write: waking it for each would cost a connection more than
+	// the line does.
+	logPause = 5 * time.Millisecond
 )
 
 // Denied tells whether the gateway's judgement stands behind the entry: a refused request or a revoked connection.
@@ -65,6 +69,7 @@ func (e Entry) Denied() bool { return e.MissingRule != "" }
 // holds a bounded number of entries; what does not fit is counted, and the next line that is written reports it.
 type AccessLog struct {
 	queue   chan queued
+	hurry   chan struct{} // ends the writer's pause
 	stop    chan struct{}
 	stopped chan struct{}
 	closing atomic.Bool
@@ -94,6 +99,7 @@ func newAccessLog(capacity int) *AccessLog {
 	}
 	return &AccessLog{
 		queue:   make(chan queued, capacity),
+		hurry:   make(chan struct{}, 1),
 		stop:    make(chan struct{}),
 		stopped: make(chan struct{}),
 	}
@@ -104,11 +110,22 @@ func (l *AccessLog) Record(entry Entry) {
 	if !l.closing.Load() {
 		select {
 		case l.queue <- queued{entry: entry}:
+			if len(l.queue) > cap(l.queue)/2 {
+				l.soon()
+			}
 			return
 		default:
 		}
 	}
 	l.lose(1)
+}
+
+// soon wakes the writer from its pause.
+func (l *AccessLog) soon() {
+	select {
+	case l.hurry <- struct{}{}:
+	default: // it has been told
+	}
 }
 
 // Lost is how many lines were not written since the start.
@@ -119,6 +136,7 @@ func (l *AccessLog) Sync(ctx context.Context) error {
 	synced := make(chan struct{})
 	select {
 	case l.queue <- queued{synced: synced}:
+		l.soon()
 	case <-l.stopped:
 		return nil
 	case <-ctx.Done():
@@ -157,7 +175,9 @@ func (l *AccessLog) lose(lines uint64) {
 // run writes to w until the log is closed; then it closes what is not nil.
 func (l *AccessLog) run(w io.Writer, closer io.Closer) {
 	defer close(l.stopped)
-	batch := &batch{log: l, w: w}
+	batch := newBatch(l, w)
+	pause := time.NewTimer(logPause)
+	defer pause.Stop()
 	for {
 		select {
 		case item := <-l.queue:
@@ -175,8 +195,18 @@ func (l *AccessLog) run(w io.Writer, closer io.Closer) {
 			}
 			return
 		}
-		if len(l.queue) == 0 || batch.buffer.Len() >= maxWrite {
-			batch.flush()
+		if len(l.queue) > 0 && batch.buffer.Len() < maxWrite {
+			continue
+		}
+		batch.flush()
+		if len(l.queue) > 0 {
+			continue
+		}
+		pause.Reset(logPause)
+		select {
+		case <-pause.C:
+		case <-l.hurry:
+		case <-l.stop:
 		}
 	}
 }
@@ -186,9 +216,17 @@ type batch struct {
 	log      *AccessLog
 	w        io.Writer
 	buffer   bytes.Buffer
+	encoder  *json.Encoder // into buffer
 	lines    uint64
 	reported uint64 // lost lines that lines of this batch report
 	torn     bool   // the last write ended inside a line
+}
+
+func newBatch(log *AccessLog, w io.Writer) *batch {
+	b := &batch{log: log, w: w}
+	b.encoder = json.NewEncoder(&b.buffer)
+	b.encoder.SetEscapeHTML(false)
+	return b
 }
 
 func (b *batch) take(item queued) {
@@ -205,9 +243,7 @@ func (b *batch) add(entry Entry) {
 	b.reported += entry.LostLines
 	entry.URI, entry.UserAgent = cut(entry.URI), cut(entry.UserAgent)
 	entry.Method, entry.RequestID = cut(entry.Method), cut(entry.RequestID)
-	encoder := json.NewEncoder(&b.buffer)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(entry); err != nil {
+	if err := b.encoder.Encode(entry); err != nil {
 		panic("gateway: a log entry of plain fields does not marshal: " + err.Error())
 	}
 	b.lines++
