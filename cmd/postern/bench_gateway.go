@@ -16,8 +16,8 @@ func newBenchGateway(a *app) *cobra.Command {
 		Short: "The gateway beside HAProxy, nginx and plain routing, in turn (Linux, root)",
 		Long: "Builds client, gateway's host and backend in network namespaces and measures in turn, over the same cables: connections that are\n" +
 			"passed through, and HTTP that is terminated, beside HAProxy (TCP mode, splicing, two threads), nginx (stream, two workers)\n" +
-			"and plain routing. A row is the median of the pairs' ratios with the least and the greatest. Exit code 1: a promise was not\n" +
-			"kept, or a row could not be measured.",
+			"and plain routing; and own addresses that are judged in the kernel beside the same server unjudged. A row is the median of\n" +
+			"the pairs' ratios with the least and the greatest. Exit code 1: a promise was not kept, or a row could not be measured.",
 		Example: "  postern bench gateway\n  postern bench gateway --rows passed-bulk,passed-memory -o json",
 		Args:    cobra.NoArgs,
 	}
