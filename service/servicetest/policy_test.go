@@ -1,0 +1,7 @@
+package servicetest_test
+
+import "testing"
+
+var policyRules = []rule{}
+var runningRules = []rule{}
+var _ = testing.Short
