@@ -1,14 +1,19 @@
 package servicetest_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"postern/model"
+	"postern/service"
 )
 
 // rules are network rules in no service's form; each subject writes them in its own.
 type rules struct {
+	name      string   // of the instance
 	allow     bool     // what nothing matches is let in
 	closed    bool     // publicNetworkAccess is Disabled
 	addresses []string // of the Internet that are let in
@@ -23,29 +28,53 @@ type rules struct {
 type subject struct {
 	typ, name string
 	body      func(r rules) (top map[string]any, children map[string]map[string]any)
-	limit     int    // rules that name a subnet (FW-11)
-	ignores   bool   // takes ignoreMissingVnetServiceEndpoint (FW-6)
-	single    bool   // a single address may be written as a /32 (FW-4)
-	trusted   string // a resource type that the service trusts (FW-9)
-	azure     bool   // its form has the region's own addresses (FW-5)
+	at        model.Location // "" is the region
+	group     string         // "" is the usual one
+	alias     string         // of endpoint policies (SEP-5)
+	backend   string         // HOST:PORT
+	limit     int            // rules that name a subnet (FW-11)
+	ignores   bool           // takes ignoreMissingVnetServiceEndpoint (FW-6)
+	single    bool           // a single address may be written as a /32 (FW-4)
+	trusted   string         // a resource type that the service trusts (FW-9)
+	azure     bool           // its form has the region's own addresses (FW-5)
 
 	// lacks tells for a rule why there is nothing of it to hold: a row of docs/services.md. What is not here must hold.
 	lacks map[string]string
+	// notes tell of a rule that holds how far it does, where that is not all.
+	notes map[string]string
 }
 
 const ownEndpoint = "Contoso.Conformance"
 
 // items are what is written of an instance: its own body, and its rules where they are resources of their own.
 func (s *subject) items(r rules) []item {
+	r.name = s.name
 	top, children := s.body(r)
 	whole := maps.Clone(top)
-	whole["location"] = region
+	tags := object{}
+	if s.alias != "" {
+		tags[service.TagAlias] = s.alias
+	}
+	if s.backend != "" {
+		tags[service.TagBackend] = s.backend
+	}
+	whole["location"], whole["tags"] = s.location(), tags
 	items := []item{{s.id(), text(whole)}}
 	for _, name := range sortedKeys(children) {
 		items = append(items, item{s.id() + "/" + name, text(map[string]any{"properties": children[name]})})
 	}
 	return items
 }
+
+// sibling is another instance of the type.
+func (s *subject) sibling(change func(*subject)) *subject {
+	other := *s
+	other.name += "2"
+	change(&other)
+	return &other
+}
+
+func (s *subject) location() model.Location { return cmp.Or(s.at, region) }
 
 type object = map[string]any
 
@@ -117,6 +146,7 @@ const (
 	noDefault      = "there is no default action: who is named by no rule is denied always"
 	noBypass       = "its rules have no bypass"
 	noResources    = "its rules have no resourceAccessRules"
+	byToken        = "by a token in a request of HTTP. AMQP and Kafka show theirs when they are let in already: an identity is not known there, and opens nothing"
 	anyRange       = "any IPv4 range is taken, as Azure does; a private one matches nobody (FW-5)"
 	noPublicSwitch = "it has no publicNetworkAccess; firewallState is all"
 )
@@ -158,7 +188,7 @@ var subjects = []*subject{
 	{typ: "Microsoft.CognitiveServices/accounts", name: "callee", limit: 100, trusted: "Microsoft.Search/searchServices",
 		lacks: map[string]string{"FW-10": noResources},
 		body: func(r rules) (object, map[string]object) {
-			return object{"kind": "TextAnalytics", "sku": object{"name": "S0"}, "properties": object{"customSubDomainName": "callee",
+			return object{"kind": "TextAnalytics", "sku": object{"name": "S0"}, "properties": object{"customSubDomainName": r.name,
 				"publicNetworkAccess": access(r), "networkAcls": acls(r)}}, nil
 		}},
 	{typ: "Microsoft.Web/sites", name: "callee", limit: 512, single: true,
@@ -182,15 +212,16 @@ var subjects = []*subject{
 		}},
 	{typ: "Postern.Services/services", name: "callee", limit: 400,
 		lacks: map[string]string{"FW-9": "Azure's list of trusted services is for Azure's services: an own one names resources (FW-10)"},
+		notes: map[string]string{"FW-10": "on ports of http and https; tls and tcp pass unread, so no identity is known there"},
 		body: func(r rules) (object, map[string]object) {
 			return object{"properties": object{"endpoint": ownEndpoint, "publicNetworkAccess": access(r), "networkAcls": acls(r),
 				"ports": []any{object{"port": 8080, "protocol": "http"}, object{"port": 8443, "protocol": "https"}, object{"port": 9443, "protocol": "tls"}, object{"port": 9000, "protocol": "tcp"}}}}, nil
 		}},
 	{typ: "Microsoft.DBforPostgreSQL/servers", name: "callee", limit: 128, ignores: true, single: true, azure: true, lacks: databaseLacks, body: database(nil)},
 	{typ: "Microsoft.ServiceBus/namespaces", name: "callee-bus", limit: 128, ignores: true, single: true, trusted: "Microsoft.EventGrid/topics",
-		lacks: map[string]string{"FW-10": noResources}, body: namespace},
+		lacks: map[string]string{"FW-10": noResources}, notes: map[string]string{"FW-9": byToken}, body: namespace},
 	{typ: "Microsoft.EventHub/namespaces", name: "callee-hub", limit: 128, ignores: true, single: true, trusted: "Microsoft.EventGrid/topics",
-		lacks: map[string]string{"FW-10": noResources}, body: namespace},
+		lacks: map[string]string{"FW-10": noResources}, notes: map[string]string{"FW-9": byToken}, body: namespace},
 	{typ: "Microsoft.DBforMySQL/servers", name: "callee", limit: 128, ignores: true, single: true, azure: true, lacks: databaseLacks, body: database(nil)},
 	{typ: "Microsoft.DBforMariaDB/servers", name: "callee", limit: 128, ignores: true, single: true, azure: true, lacks: databaseLacks, body: database(nil)},
 	{typ: "Microsoft.Sql/servers", name: "callee", limit: 128, ignores: true, single: true, azure: true, lacks: databaseLacks, body: database(nil)},

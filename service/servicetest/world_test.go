@@ -1,6 +1,7 @@
 package servicetest_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -34,7 +35,8 @@ const (
 	pair    = "northeurope"        // its pair (SE-9)
 	distant = "germanywestcentral" // another one
 
-	network = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/"
+	group   = "/subscriptions/s/resourceGroups/rg"
+	network = group + "/providers/Microsoft.Network/"
 	vnet    = network + "virtualNetworks/vnet"
 	tenant  = "7e57ab1e-0000-4000-8000-000000000001"
 )
@@ -314,7 +316,8 @@ func (s *subject) described() *service.Service {
 }
 
 func (s *subject) id() string {
-	return "/subscriptions/s/resourceGroups/rg/providers/" + s.typ + "/" + s.name
+	return cmp.Or(s.group, group) + "/providers/" + s.typ + "/" + s.name
 }
 
+// service is its row of docs/services.md.
 func (s *subject) service() string { return strings.ToLower(s.described().Name) }
