@@ -147,33 +147,8 @@ func (g *Gateway) Apply(node plan.Node) error {
 	g.snapshot.Store(snapshot)
 	g.admission.Unlock()
 	g.health.watch(snapshot)
-	for _, c := range g.connections.all() {
-		revoked := c.rejudge(snapshot)
-		if len(revoked) == 0 {
-			continue
-		}
-		c.reset()
-		g.metrics.revoked.Inc()
-		if c.logsItself() {
-			continue
-		}
-		for _, r := range revoked {
-			g.config.AccessLog.Record(r.entry())
-		}
-	}
+	g.revoke(snapshot)
 	return nil
-}
-
-// entry is the log line of a revoked connection: whom the connection was, and which rule it misses now.
-func (r revocation) entry() Entry {
-	now := time.Now()
-	entry := Entry{
-		Time: now.UTC(), Protocol: r.connection.protocol, StatusText: StatusConnectionRevoked,
-		DurationMs: milliseconds(now.Sub(r.connection.since)), Rule: r.was.decision.Rule, MissingRule: r.now.Missing,
-	}
-	entry.setTarget(r.was.target)
-	entry.setCaller(r.was.caller, r.was.snapshot)
-	return entry
 }
 
 // Snapshot is the plan in force; nil before the first Apply.

@@ -25,12 +25,14 @@ func (g *Gateway) pass(c *connection, way model.Way) {
 		Time: start.UTC(), Protocol: string(way), Operation: "Connect", RequestID: uuid.NewString(), StatusText: StatusSuccess,
 	}}
 	g.passOn(ctx, c, way, x)
+	record := g.config.AccessLog.Record
 	if missing, revoked := c.revokedFor(); revoked {
 		x.entry.StatusText, x.entry.MissingRule = StatusConnectionRevoked, missing
+		record = g.config.AccessLog.recordWaiting // thousands may end at once
 	}
 	duration := time.Since(start)
 	x.entry.DurationMs = milliseconds(duration)
-	g.config.AccessLog.Record(x.entry)
+	record(x.entry)
 	g.metrics.connection(x.entry.Service, x.decision, duration)
 }
 
@@ -103,11 +105,21 @@ func (g *Gateway) passOn(ctx context.Context, c *connection, way model.Way, x *e
 		refuse(service.NotServed)
 		return
 	}
+	if err == nil && !c.join(backend) {
+		backend.Close()
+		return
+	}
 	if err == nil && session.Greet != nil {
 		greeted, failure := session.Greet(ctx, backend)
 		if backend, err = joined(backend, greeted), failure; failure != nil {
 			backend.Close()
 		}
+	}
+	if c.isRevoked() {
+		if err == nil {
+			backend.Close()
+		}
+		return
 	}
 	if err != nil {
 		g.config.Logger.Warn("backend did not answer", "instance", instance.ID, "backend", x.entry.Backend, "error", err)
