@@ -63,9 +63,10 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		if id := answer.Header().Get(answer.spoken.RequestID); id != "" {
 			entry.RequestID = id
 		}
+		missing, revoked := c.revokedFor()
 		switch {
-		case c.isRevoked():
-			entry.StatusText = StatusConnectionRevoked
+		case revoked:
+			entry.StatusText, entry.MissingRule = StatusConnectionRevoked, missing
 		case !finished || body.failed.Load():
 			entry.StatusText = StatusNetworkError
 		default:

@@ -168,16 +168,15 @@ func (c *connection) rejudge(judged *judgements) (revoked []revocation) {
 
 // abort resets the connection at once, and with it its backend's, and ends what goes on on it. It stays to be closed.
 func (c *connection) abort() {
-	reset(c.Conn)
 	c.mu.Lock()
 	cancel, backend, joined, own := c.cancel, c.backend, c.joined, c.own
 	c.mu.Unlock()
-	if backend != nil {
-		if joined {
-			reset(backend)
-		} else { // net/http closes it, and it alone knows whether another request has it by now
-			lingerNot(backend)
-		}
+	if backend != nil { // first, since the end of the one closes the other
+		lingerNot(backend)
+	}
+	reset(c.Conn)
+	if joined { // the backend of a request is net/http's to close: it alone knows whether another request has it by now
+		reset(backend)
 	}
 	if cancel != nil {
 		cancel()
