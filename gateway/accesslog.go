@@ -128,10 +128,14 @@ func (l *AccessLog) recordAll(entries []Entry) {
 
 // recordWaiting takes the entry of who has nothing else to do: it waits for a place.
 func (l *AccessLog) recordWaiting(entry Entry) {
+	if l.closing.Load() {
+		l.lose(1)
+		return
+	}
 	select {
 	case l.queue <- queued{entry: entry}:
 	case <-l.stop:
-		l.Record(entry)
+		l.lose(1)
 	}
 }
 
