@@ -134,8 +134,8 @@ func orDefault(value *time.Duration, otherwise time.Duration) {
 }
 
 // Apply puts a node's plan in force, wholly or, with an error, not at all. When it returns, every request is judged by
-// the new plan, and every open connection that the new plan does not admit to an account it has used has been reset and
-// logged. Applying the same plan twice is safe.
+// the new plan, and every open connection that the new plan does not admit to an instance it has used has been reset; its
+// line is on its way to the log. Applying the same plan twice is safe.
 func (g *Gateway) Apply(node plan.Node) error {
 	snapshot, err := NewSnapshot(node)
 	if err != nil {

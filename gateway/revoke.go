@@ -3,7 +3,7 @@ package gateway
 import (
 	"net"
 	"net/netip"
-	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,61 +11,58 @@ import (
 	"postern/model"
 )
 
+// revokedAtOnce is how many connections one goroutine asks again. It has done so before its time is up, and so before the
+// scheduler turns to the thousands that wake up because their connections are reset.
+const revokedAtOnce = 64
+
 // revoke asks again for every open connection, resets those that a new plan does not admit to an instance that they have
-// used, and logs each. Thousands can go at once, so callers that the plan cannot tell apart are judged once, the resets go
-// out before anything is cleaned up, and what waits for other goroutines is done after its return.
+// used, and logs each. Thousands can go at once: callers that the plan cannot tell apart are judged once by each goroutine,
+// and what is not the reset itself is done after the return.
 func (g *Gateway) revoke(snapshot *Snapshot) {
-	judged := judgements{snapshot: snapshot, known: make(map[question]Decision)}
-	var doomed []*connection
-	var why []revocation
-	for _, c := range g.connections.all() {
-		revoked := c.rejudge(&judged)
-		if len(revoked) == 0 {
-			continue
-		}
-		doomed = append(doomed, c)
-		if !c.logsItself() {
-			why = append(why, revoked...)
-		}
-	}
-	if len(doomed) == 0 {
-		return
-	}
-	g.connections.forget(doomed...)
+	open := g.connections.all()
+	parts := make([][]revocation, (len(open)+revokedAtOnce-1)/revokedAtOnce)
 	var work sync.WaitGroup
-	for part := range parts(doomed, runtime.GOMAXPROCS(0)) {
-		work.Go(func() {
-			for _, c := range part {
-				c.abort()
-			}
-		})
+	for i := range parts {
+		part := open[i*revokedAtOnce : min((i+1)*revokedAtOnce, len(open))]
+		work.Go(func() { parts[i] = revokeSome(part, snapshot) })
 	}
 	work.Wait()
-	g.metrics.revoked.Add(float64(len(doomed)))
-	lines := make([]Entry, len(why))
-	for i := range why {
-		lines[i] = why[i].entry()
+	all := slices.Concat(parts...)
+	if len(all) == 0 {
+		return
 	}
-	g.config.AccessLog.recordAll(lines)
-	g.serving.Go(func() { // closing waits until whoever reads the connection has seen its end
-		for _, c := range doomed {
+	doomed := make([]*connection, 0, len(all))
+	for _, r := range all {
+		if len(doomed) == 0 || doomed[len(doomed)-1] != r.connection { // those of one connection stand side by side
+			doomed = append(doomed, r.connection)
+		}
+	}
+	g.connections.forget(doomed...)
+	g.metrics.revoked.Add(float64(len(doomed)))
+	g.serving.Go(func() {
+		var lines []Entry
+		for i := range all {
+			if !all[i].connection.logsItself() {
+				lines = append(lines, all[i].entry())
+			}
+		}
+		g.config.AccessLog.recordAll(lines)
+		for _, c := range doomed { // this waits until whoever reads the connection has seen its end
 			c.Close()
 		}
 	})
 }
 
-// parts are a list in at most count pieces.
-func parts(list []*connection, count int) func(yield func([]*connection) bool) {
-	size := max((len(list)+count-1)/count, 64)
-	return func(yield func([]*connection) bool) {
-		for len(list) > 0 {
-			n := min(size, len(list))
-			if !yield(list[:n]) {
-				return
-			}
-			list = list[n:]
+// revokeSome is revoke for some connections, without the cleaning up.
+func revokeSome(some []*connection, snapshot *Snapshot) (all []revocation) {
+	judged := judgements{snapshot: snapshot, known: make(map[question]Decision)}
+	for _, c := range some {
+		if revoked := c.rejudge(&judged); len(revoked) > 0 {
+			c.abort()
+			all = append(all, revoked...)
 		}
 	}
+	return all
 }
 
 // question is all that a decision depends on, but for the plan.
@@ -79,7 +76,7 @@ type question struct {
 	name     string
 }
 
-// judgements are decisions of one plan. One Apply has them, and one goroutine.
+// judgements are decisions of one plan, of one goroutine.
 type judgements struct {
 	snapshot *Snapshot
 	known    map[question]Decision
@@ -116,14 +113,14 @@ type revocation struct {
 	connection *connection
 	was        admission
 	now        Decision
+	at         time.Time
 }
 
 // entry is the log line of a revoked connection: whom the connection was, and which rule it misses now.
 func (r revocation) entry() Entry {
-	now := time.Now()
 	entry := Entry{
-		Time: now.UTC(), Protocol: r.connection.protocol, StatusText: StatusConnectionRevoked,
-		DurationMs: milliseconds(now.Sub(r.connection.since)), Rule: r.was.decision.Rule, MissingRule: r.now.Missing,
+		Time: r.at.UTC(), Protocol: r.connection.protocol, StatusText: StatusConnectionRevoked,
+		DurationMs: milliseconds(r.at.Sub(r.connection.since)), Rule: r.was.decision.Rule, MissingRule: r.now.Missing,
 	}
 	entry.setTarget(r.was.target)
 	entry.setCaller(r.was.caller, r.was.snapshot)
@@ -146,7 +143,7 @@ func (c *connection) rejudge(judged *judgements) (revoked []revocation) {
 		target := judged.again(was.target)
 		decision := judged.judge(caller, target)
 		if !decision.Allow {
-			revoked = append(revoked, revocation{connection: c, was: was, now: decision})
+			revoked = append(revoked, revocation{connection: c, was: was, now: decision, at: time.Now()})
 			continue
 		}
 		now := admission{snapshot: judged.snapshot, caller: caller, target: target, decision: decision}
