@@ -225,17 +225,17 @@ func (w *world) leastChild(id resource.ID) (map[string]any, error) {
 	return nil, fmt.Errorf("no least %s is known", id.Type())
 }
 
-func (w *world) vnet(id resource.ID) (model.VirtualNetwork, error) {
+func (w *world) vnet(id resource.ID) (*model.VirtualNetwork, error) {
 	cloud, err := w.plane.Cache.Current(w.ctx)
 	if err != nil {
-		return model.VirtualNetwork{}, err
+		return nil, err
 	}
 	for _, vnet := range cloud.Snapshot().VirtualNetworks {
 		if vnet.ID.Is(id.Model()) {
 			return vnet, nil
 		}
 	}
-	return model.VirtualNetwork{}, resource.NotFound(id)
+	return nil, resource.NotFound(id)
 }
 
 // needed writes what the example needs. That it cannot be made is the example's outcome.

@@ -118,7 +118,7 @@ func (w *watch) addressOf(target string) (string, error) {
 		return "", err
 	}
 	for i := range w.snapshot.VirtualMachines {
-		machine := &w.snapshot.VirtualMachines[i]
+		machine := w.snapshot.VirtualMachines[i]
 		if own := w.interfaces(machine); machine.ID.Is(id.Model()) && len(own) > 0 {
 			return own[0].IPv4.String(), nil
 		}
@@ -174,7 +174,7 @@ func (w *watch) hops(told *explain.Explanation, nic *model.NetworkInterface) []h
 		last.Type = told.Routes[0].NextHopType.String()
 	}
 	for i := range w.snapshot.NetworkInterfaces {
-		other := &w.snapshot.NetworkInterfaces[i]
+		other := w.snapshot.NetworkInterfaces[i]
 		if other.IPv4.String() == last.Address && last.Type != "Internet" && told.Verdict.At == other.Node {
 			last.ResourceID = string(other.ID)
 			if last.Type != "VirtualAppliance" {

@@ -55,12 +55,12 @@ func (r *request) networkInterface() (*model.NetworkInterface, *model.Snapshot, 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	at := slices.IndexFunc(snapshot.NetworkInterfaces, func(nic model.NetworkInterface) bool { return nic.ID.Is(id.Model()) })
+	at := slices.IndexFunc(snapshot.NetworkInterfaces, func(nic *model.NetworkInterface) bool { return nic.ID.Is(id.Model()) })
 	if at < 0 {
 		return nil, nil, nil, r.missing(resource.NotFound(id))
 	}
 	catalogue, err := r.door.Catalogue(r.Context())
-	return &snapshot.NetworkInterfaces[at], snapshot, catalogue, err
+	return snapshot.NetworkInterfaces[at], snapshot, catalogue, err
 }
 
 // virtualNetwork finds the VNet that an action is about.
@@ -69,11 +69,11 @@ func (r *request) virtualNetwork() (*model.VirtualNetwork, *model.Snapshot, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	at := slices.IndexFunc(snapshot.VirtualNetworks, func(vnet model.VirtualNetwork) bool { return vnet.ID.Is(id.Model()) })
+	at := slices.IndexFunc(snapshot.VirtualNetworks, func(vnet *model.VirtualNetwork) bool { return vnet.ID.Is(id.Model()) })
 	if at < 0 {
 		return nil, nil, r.missing(resource.NotFound(id))
 	}
-	return &snapshot.VirtualNetworks[at], snapshot, nil
+	return snapshot.VirtualNetworks[at], snapshot, nil
 }
 
 // subject is the id of what an action is about, and the cloud that it is in.
@@ -138,7 +138,7 @@ func checkIPAddress(r *request) (int, any, error) {
 func taken(snapshot *model.Snapshot, subnet *model.Subnet) map[netip.Addr]bool {
 	addresses := map[netip.Addr]bool{}
 	for i := range snapshot.NetworkInterfaces {
-		if nic := &snapshot.NetworkInterfaces[i]; nic.Subnet.Is(subnet.ID) {
+		if nic := snapshot.NetworkInterfaces[i]; nic.Subnet.Is(subnet.ID) {
 			addresses[nic.IPv4] = true
 			for _, block := range nic.Secondary {
 				for address := block.Addr(); block.Contains(address); address = address.Next() {

@@ -28,7 +28,7 @@ func listKeys(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	at := slices.IndexFunc(snapshot.Instances, func(account model.ServiceInstance) bool { return account.ID.Is(id.Model()) })
+	at := slices.IndexFunc(snapshot.Instances, func(account *model.ServiceInstance) bool { return account.ID.Is(id.Model()) })
 	if at < 0 {
 		return 0, nil, r.missing(resource.NotFound(id))
 	}

@@ -87,7 +87,7 @@ func (w *watch) elements() []*topologyElement {
 	}
 	s := w.snapshot
 	for i := range s.VirtualNetworks {
-		vnet := &s.VirtualNetworks[i]
+		vnet := s.VirtualNetworks[i]
 		whole := add(vnet.ID, vnet.Location)
 		for j := range vnet.Subnets {
 			subnet := &vnet.Subnets[j]
@@ -98,7 +98,7 @@ func (w *watch) elements() []*topologyElement {
 		}
 	}
 	for i := range s.NetworkInterfaces {
-		nic := &s.NetworkInterfaces[i]
+		nic := s.NetworkInterfaces[i]
 		add(nic.ID, nic.Location).with(associated, nic.NetworkSecurityGroup, nic.PublicIPAddress, nic.Subnet)
 	}
 	for i := range s.VirtualMachines {

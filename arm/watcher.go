@@ -101,11 +101,11 @@ func (w *watch) machine(target string) (*model.VirtualMachine, error) {
 	if err := w.readable(id); err != nil {
 		return nil, err
 	}
-	at := slices.IndexFunc(w.snapshot.VirtualMachines, func(vm model.VirtualMachine) bool { return vm.ID.Is(id.Model()) })
+	at := slices.IndexFunc(w.snapshot.VirtualMachines, func(vm *model.VirtualMachine) bool { return vm.ID.Is(id.Model()) })
 	if at < 0 {
 		return nil, resource.NotFound(id)
 	}
-	machine := &w.snapshot.VirtualMachines[at]
+	machine := w.snapshot.VirtualMachines[at]
 	if !strings.EqualFold(string(machine.Location), w.location) {
 		return nil, badQuestion("targetResourceId", "Virtual machine %s is in %s, and this network watcher is for %s: ask the one of the machine's region.",
 			machine.ID.Name(), machine.Location, w.location)
@@ -117,7 +117,7 @@ func (w *watch) machine(target string) (*model.VirtualMachine, error) {
 func (w *watch) interfaces(machine *model.VirtualMachine) []*model.NetworkInterface {
 	var list []*model.NetworkInterface
 	for i := range w.snapshot.NetworkInterfaces {
-		if nic := &w.snapshot.NetworkInterfaces[i]; slices.ContainsFunc(machine.NetworkInterfaces, nic.ID.Is) {
+		if nic := w.snapshot.NetworkInterfaces[i]; slices.ContainsFunc(machine.NetworkInterfaces, nic.ID.Is) {
 			list = append(list, nic)
 		}
 	}

@@ -123,25 +123,25 @@ func (w *kernelWorld) removeNodes(snapshot *model.Snapshot) error {
 
 func (w *kernelWorld) pins() string { return filepath.Join(w.cloud.dir, "bpf") }
 
-func (w *kernelWorld) addNode(wanted model.Node) error {
+func (w *kernelWorld) addNode(wanted *model.Node) error {
 	made := &kernelNode{}
 	var err error
 	var inside *lab.Namespace
 	arguments := []string{"--dir", w.cloud.dir, "--node", wanted.Name}
 	switch wanted.Role {
 	case model.RoleHost:
-		if made.host, err = w.lab.AddHost(wanted); err == nil {
+		if made.host, err = w.lab.AddHost(*wanted); err == nil {
 			inside = made.host.Namespace
 		}
 		arguments = append([]string{"agent"}, append(arguments, "--pins", w.pins(), "--role", string(model.RoleHost), "--fabric", lab.FabricLink)...)
 	case model.RoleEdge:
-		if made.edge, err = w.lab.AddEdge(wanted, wanted.PlatformPool); err == nil {
+		if made.edge, err = w.lab.AddEdge(*wanted, wanted.PlatformPool); err == nil {
 			inside = made.edge.Namespace
 		}
 		arguments = append([]string{"agent"}, append(arguments, "--pins", w.pins(), "--role", string(model.RoleEdge),
 			"--fabric", lab.FabricLink, "--shadow", lab.ShadowLink)...)
 	case model.RoleGateway:
-		if made.gateway, err = w.lab.AddGateway(wanted); err == nil {
+		if made.gateway, err = w.lab.AddGateway(*wanted); err == nil {
 			inside = made.gateway.Namespace
 		}
 		arguments = append([]string{"gateway"}, arguments...)
@@ -165,7 +165,7 @@ func (w *kernelWorld) addMachines(snapshot *model.Snapshot) error {
 	wanted := map[uint32]bool{}
 	var problems []error
 	for i := range snapshot.NetworkInterfaces {
-		nic := &snapshot.NetworkInterfaces[i]
+		nic := snapshot.NetworkInterfaces[i]
 		prefix, carrier := prefixes[nic.Number], w.nodes[nic.Node]
 		if !prefix.IsValid() || carrier == nil || carrier.host == nil || stopped[nic.ID.Key()] {
 			continue
@@ -224,7 +224,7 @@ func publicAddresses(snapshot *model.Snapshot) map[string][]netip.Addr {
 		switch wanted.Role {
 		case model.RoleGateway:
 			for i := range snapshot.Instances {
-				if instance := &snapshot.Instances[i]; instance.Location == wanted.Location {
+				if instance := snapshot.Instances[i]; instance.Location == wanted.Location {
 					out[wanted.Name] = append(out[wanted.Name], instance.Address)
 				}
 			}

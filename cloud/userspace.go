@@ -81,13 +81,13 @@ func (w *userspaceWorld) Become(_ context.Context, snapshot *model.Snapshot) err
 func subnetPrefixes(snapshot *model.Snapshot) map[uint32]netip.Prefix {
 	users := map[string][]*model.NetworkInterface{} // NICs by VNet
 	for i := range snapshot.NetworkInterfaces {
-		nic := &snapshot.NetworkInterfaces[i]
+		nic := snapshot.NetworkInterfaces[i]
 		vnet := nic.Subnet.Parent().Key()
 		users[vnet] = append(users[vnet], nic)
 	}
 	out := map[uint32]netip.Prefix{}
 	for i := range snapshot.VirtualNetworks {
-		vnet := &snapshot.VirtualNetworks[i]
+		vnet := snapshot.VirtualNetworks[i]
 		nics := users[vnet.ID.Key()]
 		if len(nics) == 0 {
 			continue
@@ -113,7 +113,7 @@ func (w *userspaceWorld) prefixOf(nic plan.NIC) netip.Prefix {
 	return w.prefixes[nic.Number]
 }
 
-func (w *userspaceWorld) addNode(wanted model.Node) error {
+func (w *userspaceWorld) addNode(wanted *model.Node) error {
 	ctx, stop := context.WithCancel(w.ctx)
 	made := &userspaceNode{stop: stop}
 	var run func() error

@@ -11,26 +11,50 @@ import (
 
 // edge is the plan of one edge: every NIC of its region as the Internet sees it (OUT-1).
 func (in *indexed) edge(node *model.Node) (*plan.Edge, error) {
-	out := &plan.Edge{OutboundAddress: node.OutboundAddress, PlatformPool: node.PlatformPool, NICs: []plan.EgressNIC{}}
 	if !node.PlatformPool.IsValid() || !node.PlatformPool.Addr().Is4() {
 		return nil, fmt.Errorf("an edge needs a platformPool, a part of 100.64.0.0/10 of its own")
 	}
-	taken := map[netip.Addr]model.ResourceID{}
-	for _, nic := range in.nics {
+	whole := in.wholeOf(node.Name)
+	before := whole.egress.list
+	nics := whole.egress.of(in.ordered, node.Name, func(p *part) []plan.EgressNIC { return p.egress })
+	if before == nil || !same(before, nics) {
+		if err := in.distinct(nics, node); err != nil {
+			return nil, err
+		}
+	}
+	return &plan.Edge{OutboundAddress: node.OutboundAddress, PlatformPool: node.PlatformPool, NICs: nics}, nil
+}
+
+// edgePart is what an edge has of one network: the NICs that are in the edge's region.
+func (in *indexed) edgePart(network *network, node *model.Node) *part {
+	out := &part{}
+	if !node.PlatformPool.IsValid() || !node.PlatformPool.Addr().Is4() {
+		return out // see edge
+	}
+	for _, nic := range network.nics {
 		if nic.subnet == nil || nic.Location != node.Location || in.locators[nic.Node].IsZero() {
 			continue
 		}
-		address := platformAddress(node.PlatformPool, nic.Number)
-		if other, ok := taken[address]; ok {
-			return nil, fmt.Errorf("platformPool %s is too small: NICs %s and %s would share an address", node.PlatformPool, other, nic.ID)
-		}
-		taken[address] = nic.ID
-		out.NICs = append(out.NICs, plan.EgressNIC{
-			Subnet: nic.subnet.Identity, IPv4: nic.IPv4, Locator: in.locators[nic.Node],
-			Public: in.public(nic), PlatformAddress: address, Outbound: nic.subnet.DefaultOutboundAccess,
+		out.egress = append(out.egress, plan.EgressNIC{
+			Subnet: nic.subnet.Identity, IPv4: nic.IPv4, Locator: in.locators[nic.Node], Public: in.public(nic.NetworkInterface),
+			PlatformAddress: platformAddress(node.PlatformPool, nic.Number), Outbound: nic.subnet.DefaultOutboundAccess,
 		})
 	}
-	return out, nil
+	return out
+}
+
+// distinct refuses NICs that share a platform address, for an edge's pool is too small then.
+func (in *indexed) distinct(nics []plan.EgressNIC, node *model.Node) error {
+	first := binary.BigEndian.Uint32(node.PlatformPool.Masked().Addr().AsSlice())
+	taken := make([]bool, 1<<(32-node.PlatformPool.Bits()))
+	for _, nic := range nics {
+		place := binary.BigEndian.Uint32(nic.PlatformAddress.AsSlice()) - first
+		if taken[place] {
+			return fmt.Errorf("platformPool %s is too small: two NICs, one of them %v, would share the address %v", node.PlatformPool, nic.IPv4, nic.PlatformAddress)
+		}
+		taken[place] = true
+	}
+	return nil
 }
 
 // platformAddress is a NIC's place in the pool, by its number: the same as long as the NIC lives.
@@ -39,14 +63,4 @@ func platformAddress(pool netip.Prefix, number uint32) netip.Addr {
 	size := uint32(1)<<(32-pool.Bits()) - 1
 	binary.BigEndian.PutUint32(bytes[:], binary.BigEndian.Uint32(bytes[:])|number&size)
 	return netip.AddrFrom4(bytes)
-}
-
-func (in *indexed) public(nic nic) netip.Addr {
-	if nic.PublicIPAddress == "" {
-		return netip.Addr{}
-	}
-	if public := in.publics[nic.PublicIPAddress.Key()]; public != nil {
-		return public.IPv4
-	}
-	return netip.Addr{}
 }

@@ -38,8 +38,8 @@ func (c *Compiler) EffectiveGroups(snapshot *model.Snapshot, catalogue *servicet
 			continue
 		}
 		effective := EffectiveGroup{ID: group.ID, Subnet: i == 1, Tags: map[string][]netip.Prefix{}}
-		in.addEffective(&effective, group, subnet.vnet, true)
-		in.addEffective(&effective, group, subnet.vnet, false)
+		in.addEffective(&effective, group, subnet.network.vnet, true)
+		in.addEffective(&effective, group, subnet.network.vnet, false)
 		groups = append(groups, effective)
 	}
 	return groups, nil
@@ -47,7 +47,7 @@ func (c *Compiler) EffectiveGroups(snapshot *model.Snapshot, catalogue *servicet
 
 // addEffective adds one direction's rules. A rule's lines in the plan differ in their ports alone.
 func (in *indexed) addEffective(out *EffectiveGroup, group *model.NetworkSecurityGroup, vnet *model.VirtualNetwork, inbound bool) {
-	list := in.makeList(listKey{group, vnet, inbound})
+	list := in.makeList(listKey{group, inbound}, vnet)
 	for _, rule := range rulesOf(group, inbound) {
 		effective := EffectiveRule{SecurityRule: rule, Default: rule.Priority >= defaultInbound[0].Priority}
 		for _, line := range list.lines {

@@ -1,7 +1,7 @@
 package compile
 
 import (
-	"fmt"
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -11,7 +11,11 @@ import (
 )
 
 // host is the plan of one host: its NICs, and of the rest of the cloud what their packets can meet.
-func (in *indexed) host(node *model.Node, nics []nic, directories map[uint32][]plan.Location) (*plan.Host, error) {
+func (in *indexed) host(node *model.Node) (*plan.Host, error) {
+	nics, err := in.nicsOn(node.Name)
+	if err != nil {
+		return nil, err
+	}
 	out := &plan.Host{
 		DocumentedRoutes: in.Settings.DocumentedRoutes,
 		NICs:             []plan.NIC{}, Directory: []plan.Location{},
@@ -24,25 +28,20 @@ func (in *indexed) host(node *model.Node, nics []nic, directories map[uint32][]p
 	if edge := in.nodeOf(model.RoleEdge, node.Location); edge != nil {
 		out.Egress = edge.Locator
 	}
-	visible, reachable := map[uint32]*model.VirtualNetwork{}, map[uint32]bool{} // of its NICs, and peered with those
+	visible := map[string]*model.VirtualNetwork{} // of its NICs, and peered with those
 	for _, nic := range nics {
 		subnet := nic.subnet
-		if subnet == nil {
-			return nil, fmt.Errorf("NIC %s is in subnet %s, which is not there", nic.ID, nic.Subnet)
+		network := subnet.network
+		if key := network.vnet.ID.Key(); visible[key] == nil {
+			visible[key] = network.vnet
 		}
-		if visible[subnet.vnet.Number] == nil {
-			visible[subnet.vnet.Number] = subnet.vnet
-			for _, peer := range in.peers(subnet.vnet) {
-				reachable[peer.Number] = true
-			}
-		}
-		services, err := in.serviceTable(subnet.vnet.Location)
+		services, err := in.serviceTable(network.vnet.Location)
 		if err != nil {
 			return nil, err
 		}
 		out.Services[services.ref] = services.table
 		entry := plan.NIC{
-			Number: nic.Number, ID: nic.ID, VNet: subnet.vnet.Number, Subnet: subnet.Identity, IPv4: nic.IPv4, MAC: nic.MAC,
+			Number: nic.Number, ID: nic.ID, VNet: network.vnet.Number, Subnet: subnet.Identity, IPv4: nic.IPv4, MAC: nic.MAC,
 			Forwarding: nic.EnableIPForwarding, Outbound: in.hasOutbound(nic),
 			Routes: subnet.routesRef, Services: services.ref,
 			EnabledServices: subnet.table.EnabledServices(),
@@ -55,11 +54,15 @@ func (in *indexed) host(node *model.Node, nics []nic, directories map[uint32][]p
 		in.secure(out, &entry, nic)
 		out.NICs = append(out.NICs, entry)
 	}
-	for number := range visible {
-		reachable[number] = true
+	for _, vnet := range slices.Collect(maps.Values(visible)) {
+		for _, peer := range in.networks[vnet.ID.Key()].peers {
+			visible[peer.ID.Key()] = peer
+		}
 	}
-	for _, number := range slices.Sorted(maps.Keys(reachable)) {
-		out.Directory = append(out.Directory, directories[number]...)
+	for _, vnet := range slices.SortedFunc(maps.Values(visible), func(a, b *model.VirtualNetwork) int { return cmp.Compare(a.Number, b.Number) }) {
+		if network := in.networks[vnet.ID.Key()]; network != nil {
+			out.Directory = append(out.Directory, network.directory...)
+		}
 	}
 	return out, nil
 }
@@ -90,21 +93,7 @@ func (in *indexed) serviceTable(location model.Location) (*serviceTable, error) 
 	return made, nil
 }
 
-// directories tell where the NICs of every VNet are, by the VNet's number, sorted by address.
-func (in *indexed) directories() map[uint32][]plan.Location {
-	out := map[uint32][]plan.Location{}
-	for _, nic := range in.nics {
-		if nic.subnet == nil || in.locators[nic.Node].IsZero() || in.stopped(nic) {
-			continue
-		}
-		vnet := nic.subnet.vnet.Number
-		out[vnet] = append(out[vnet], plan.Location{
-			VNet: vnet, IPv4: nic.IPv4, Subnet: nic.subnet.Identity,
-			Locator: in.locators[nic.Node], Forwarding: nic.EnableIPForwarding,
-		})
-	}
-	for _, list := range out {
-		slices.SortFunc(list, func(a, b plan.Location) int { return a.IPv4.Compare(b.IPv4) })
-	}
-	return out
+// hasOutbound tells whether a NIC has some way out to the Internet (OUT-1, OUT-2).
+func (in *indexed) hasOutbound(nic nic) bool {
+	return in.public(nic.NetworkInterface).IsValid() || nic.subnet.DefaultOutboundAccess
 }

@@ -26,7 +26,7 @@ type overlay struct {
 func (c *Compiler) overlaid(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) *overlay {
 	var key strings.Builder
 	for i := range snapshot.Instances {
-		if one := &snapshot.Instances[i]; one.Endpoint.IsOwn() {
+		if one := snapshot.Instances[i]; one.Endpoint.IsOwn() {
 			fmt.Fprintln(&key, one.Endpoint, one.Location, one.Prefixes)
 		}
 	}
@@ -49,7 +49,7 @@ func ownTags(snapshot *model.Snapshot) []servicetag.Tag {
 	}
 	prefixes := map[scope][]netip.Prefix{}
 	for i := range snapshot.Instances {
-		one := &snapshot.Instances[i]
+		one := snapshot.Instances[i]
 		if !one.Endpoint.IsOwn() || one.Prefixes == nil {
 			continue
 		}

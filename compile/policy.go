@@ -31,7 +31,7 @@ func (in *indexed) policyInstances(subnet *subnet) (instances []*model.ServiceIn
 		everything = everything || !names
 	}
 	for i := range in.Instances {
-		instance := &in.Instances[i]
+		instance := in.Instances[i]
 		allowed := slices.ContainsFunc(definitions, func(d model.ServiceEndpointPolicyDefinition) bool { return in.listed(&d, instance) })
 		if allowed || !everything && !named[instance.Endpoint.Identity] {
 			instances = append(instances, instance)
@@ -56,24 +56,22 @@ func (in *indexed) listed(definition *model.ServiceEndpointPolicyDefinition, ins
 	})
 }
 
-// policyAddresses is policyInstances for a host, which knows instances by their addresses.
-func (in *indexed) policyAddresses(subnet *subnet) (addresses []netip.Addr, restricted bool) {
-	instances, restricted := in.policyInstances(subnet)
-	addresses = []netip.Addr{}
+// addressesOf are instances as a host knows them.
+func addressesOf(instances []*model.ServiceInstance) []netip.Addr {
+	addresses := []netip.Addr{}
 	for _, instance := range instances {
 		addresses = append(addresses, instance.Address)
 	}
 	slices.SortFunc(addresses, netip.Addr.Compare)
-	return addresses, restricted
+	return addresses
 }
 
-// policyKeys is policyInstances for a gateway, which knows instances by their ids.
-func (in *indexed) policyKeys(subnet *subnet) (keys []string, restricted bool) {
-	instances, restricted := in.policyInstances(subnet)
-	keys = []string{}
+// keysOf are instances as a gateway knows them.
+func keysOf(instances []*model.ServiceInstance) []string {
+	keys := []string{}
 	for _, instance := range instances {
 		keys = append(keys, instance.ID.Key())
 	}
 	slices.Sort(keys)
-	return keys, restricted
+	return keys
 }

@@ -14,17 +14,17 @@ func TestPolicyInstances(t *testing.T) {
 	storage, _ := model.ServiceByEndpoint("Microsoft.Storage")
 	vault, _ := model.ServiceByEndpoint("Microsoft.KeyVault")
 	redis := model.Service{Endpoint: "Contoso.Redis", Tag: "Contoso-Redis", Identity: 5000, Bit: 16}
-	instance := func(name string, endpoint model.Service, aliases ...string) model.ServiceInstance {
-		return model.ServiceInstance{ID: model.ResourceID(group + "X/y/" + name), Name: name, Endpoint: endpoint, Aliases: aliases}
+	instance := func(name string, endpoint model.Service, aliases ...string) *model.ServiceInstance {
+		return &model.ServiceInstance{ID: model.ResourceID(group + "X/y/" + name), Name: name, Endpoint: endpoint, Aliases: aliases}
 	}
 	definition := func(service string, resources ...string) model.ServiceEndpointPolicyDefinition {
 		return model.ServiceEndpointPolicyDefinition{Service: service, ServiceResources: resources}
 	}
 	snapshot := &model.Snapshot{
-		Instances: []model.ServiceInstance{
+		Instances: []*model.ServiceInstance{
 			instance("account", storage), instance("factory", storage, "/services/Azure/DataFactory"), instance("keys", vault), instance("cache", redis),
 		},
-		ServiceEndpointPolicies: []model.ServiceEndpointPolicy{
+		ServiceEndpointPolicies: []*model.ServiceEndpointPolicy{
 			{ID: "/account", Definitions: []model.ServiceEndpointPolicyDefinition{definition("Microsoft.Storage", group+"X/y/account")}},
 			{ID: "/global", Definitions: []model.ServiceEndpointPolicyDefinition{definition("Microsoft.Storage.Global", "/subscriptions/s")}},
 			{ID: "/cache", Definitions: []model.ServiceEndpointPolicyDefinition{definition("Contoso.Redis", group+"X/y/cache")}},

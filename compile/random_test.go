@@ -172,6 +172,7 @@ func shuffled(snapshot *model.Snapshot, seed int64) *model.Snapshot {
 	out.Nodes = mix(random, out.Nodes)
 	out.VirtualNetworks = mix(random, out.VirtualNetworks)
 	for i := range out.VirtualNetworks {
+		out.VirtualNetworks[i] = copied(out.VirtualNetworks[i])
 		out.VirtualNetworks[i].Subnets = mix(random, out.VirtualNetworks[i].Subnets)
 		out.VirtualNetworks[i].Peerings = mix(random, out.VirtualNetworks[i].Peerings)
 		out.VirtualNetworks[i].AddressSpace = mix(random, out.VirtualNetworks[i].AddressSpace)
@@ -184,6 +185,7 @@ func shuffled(snapshot *model.Snapshot, seed int64) *model.Snapshot {
 	out.RouteTables = mix(random, out.RouteTables)
 	out.NetworkSecurityGroups = mix(random, out.NetworkSecurityGroups)
 	for i := range out.NetworkSecurityGroups {
+		out.NetworkSecurityGroups[i] = copied(out.NetworkSecurityGroups[i])
 		out.NetworkSecurityGroups[i].Rules = mix(random, out.NetworkSecurityGroups[i].Rules)
 	}
 	out.NetworkInterfaces = mix(random, out.NetworkInterfaces)
@@ -192,6 +194,11 @@ func shuffled(snapshot *model.Snapshot, seed int64) *model.Snapshot {
 	out.ServiceEndpointPolicies = mix(random, out.ServiceEndpointPolicies)
 	out.Instances = mix(random, out.Instances)
 	return &out
+}
+
+func copied[T any](from *T) *T {
+	to := *from
+	return &to
 }
 
 func mix[T any](random *rand.Rand, list []T) []T {

@@ -36,9 +36,9 @@ var (
 // secure gives a NIC its four rule lists and what platform tags deny it (NSG-3, NSG-5).
 func (in *indexed) secure(out *plan.Host, entry *plan.NIC, nic nic) {
 	own, outer := in.groups[nic.NetworkSecurityGroup.Key()], in.groups[nic.subnet.NetworkSecurityGroup.Key()]
-	vnet := nic.subnet.vnet
-	entry.Outgoing = [2]plan.Ref{in.list(out, own, vnet, false), in.list(out, outer, vnet, false)}
-	entry.Incoming = [2]plan.Ref{in.list(out, outer, vnet, true), in.list(out, own, vnet, true)}
+	network := nic.subnet.network
+	entry.Outgoing = [2]plan.Ref{in.list(out, own, network, false), in.list(out, outer, network, false)}
+	entry.Incoming = [2]plan.Ref{in.list(out, outer, network, true), in.list(out, own, network, true)}
 	for _, group := range []*model.NetworkSecurityGroup{own, outer} {
 		entry.DenyDNS = entry.DenyDNS || deniesPlatform(group, tagPlatformDNS)
 		entry.DenyMetadata = entry.DenyMetadata || deniesPlatform(group, tagPlatformMetadata)
@@ -78,10 +78,9 @@ func sorted(group *model.NetworkSecurityGroup, inbound bool) []model.SecurityRul
 	return rules
 }
 
-// listKey is what a rule list depends on: the VNet for the tags VirtualNetwork and Internet.
+// listKey is what the rule lists of a network differ by. The VNet gives the tags VirtualNetwork and Internet their meaning.
 type listKey struct {
 	group   *model.NetworkSecurityGroup
-	vnet    *model.VirtualNetwork
 	inbound bool
 }
 
@@ -92,16 +91,16 @@ type ruleList struct {
 	sets  map[plan.Ref][]netip.Prefix
 }
 
-// list puts one direction of a security group into a plan: "" without a group. Each is made once for all NICs.
-func (in *indexed) list(out *plan.Host, group *model.NetworkSecurityGroup, vnet *model.VirtualNetwork, inbound bool) plan.Ref {
+// list puts one direction of a security group into a plan: "" without a group. Each is made once for all NICs of a network.
+func (in *indexed) list(out *plan.Host, group *model.NetworkSecurityGroup, network *network, inbound bool) plan.Ref {
 	if group == nil {
 		return ""
 	}
-	key := listKey{group, vnet, inbound}
-	made := in.lists[key]
+	key := listKey{group, inbound}
+	made := network.lists[key]
 	if made == nil {
-		made = in.makeList(key)
-		in.lists[key] = made
+		made = in.makeList(key, network.vnet)
+		network.lists[key] = made
 	}
 	out.Rules[made.ref] = made.lines
 	maps.Copy(out.Sets, made.sets)
@@ -109,11 +108,11 @@ func (in *indexed) list(out *plan.Host, group *model.NetworkSecurityGroup, vnet 
 }
 
 // makeList is one direction of a security group as lines in the order of their judging.
-func (in *indexed) makeList(key listKey) *ruleList {
+func (in *indexed) makeList(key listKey, vnet *model.VirtualNetwork) *ruleList {
 	made := &ruleList{lines: []plan.Rule{}, sets: map[plan.Ref][]netip.Prefix{}}
 	for _, rule := range rulesOf(key.group, key.inbound) {
-		source, some := in.peersSet(made.sets, rule.Source, key.vnet)
-		destination, someDestination := in.peersSet(made.sets, rule.Destination, key.vnet)
+		source, some := in.peersSet(made.sets, rule.Source, vnet)
+		destination, someDestination := in.peersSet(made.sets, rule.Destination, vnet)
 		if !some || !someDestination {
 			continue // a side that nobody is in matches nothing
 		}
@@ -148,7 +147,7 @@ func (in *indexed) peersSet(sets map[plan.Ref][]netip.Prefix, peers model.Securi
 		prefixes = append(prefixes, in.tagPrefixes(peers.Tag, vnet)...)
 	}
 	for _, group := range peers.ASGs {
-		for _, nic := range in.asgs[group.Key()] {
+		for _, nic := range in.members[group.Key()] {
 			prefixes = append(prefixes, netip.PrefixFrom(nic.IPv4, 32))
 		}
 	}

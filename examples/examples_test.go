@@ -48,8 +48,8 @@ func TestCloud(t *testing.T) {
 			t.Errorf("region %s has %v; want two hosts, a gateway and an edge", region, have)
 		}
 	}
-	app := slices.IndexFunc(snapshot.NetworkInterfaces, func(n model.NetworkInterface) bool { return n.ID.Name() == "nic-app" })
-	other := slices.IndexFunc(snapshot.NetworkInterfaces, func(n model.NetworkInterface) bool { return n.ID.Name() == "nic-other" })
+	app := slices.IndexFunc(snapshot.NetworkInterfaces, func(n *model.NetworkInterface) bool { return n.ID.Name() == "nic-app" })
+	other := slices.IndexFunc(snapshot.NetworkInterfaces, func(n *model.NetworkInterface) bool { return n.ID.Name() == "nic-other" })
 	if app < 0 || other < 0 || snapshot.NetworkInterfaces[app].Node == snapshot.NetworkInterfaces[other].Node {
 		t.Error("nic-app and nic-other must be there, on different hosts")
 	}

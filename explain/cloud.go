@@ -97,7 +97,7 @@ func (c *Cloud) at(locator model.Locator) (plan.Node, bool) {
 func (c *Cloud) nic(number uint32) *model.NetworkInterface {
 	for i := range c.snapshot.NetworkInterfaces {
 		if c.snapshot.NetworkInterfaces[i].Number == number {
-			return &c.snapshot.NetworkInterfaces[i]
+			return c.snapshot.NetworkInterfaces[i]
 		}
 	}
 	return nil
@@ -106,7 +106,7 @@ func (c *Cloud) nic(number uint32) *model.NetworkInterface {
 // subnetName is VNET/SUBNET of an identity, or the number where no subnet has it.
 func (c *Cloud) subnetName(identity model.Identity) string {
 	for i := range c.snapshot.VirtualNetworks {
-		vnet := &c.snapshot.VirtualNetworks[i]
+		vnet := c.snapshot.VirtualNetworks[i]
 		for _, subnet := range vnet.Subnets {
 			if subnet.Identity == identity {
 				return vnet.ID.Name() + "/" + subnet.ID.Name()

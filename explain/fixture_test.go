@@ -49,22 +49,22 @@ func demo() *model.Snapshot {
 		locator := func(n int) model.Locator { return model.MustLocator(fmt.Sprintf("fd00:%d:%d:100::/56", i+1, n)) }
 		short := []string{"we", "de"}[i]
 		s.Nodes = append(s.Nodes,
-			model.Node{Name: "host-" + short + "-1", Role: model.RoleHost, Location: region, Locator: locator(1)},
-			model.Node{Name: "host-" + short + "-2", Role: model.RoleHost, Location: region, Locator: locator(2)},
-			model.Node{Name: "gateway-" + short, Role: model.RoleGateway, Location: region, Locator: locator(3),
+			&model.Node{Name: "host-" + short + "-1", Role: model.RoleHost, Location: region, Locator: locator(1)},
+			&model.Node{Name: "host-" + short + "-2", Role: model.RoleHost, Location: region, Locator: locator(2)},
+			&model.Node{Name: "gateway-" + short, Role: model.RoleGateway, Location: region, Locator: locator(3),
 				ServiceLocator: locator(4), PlatformLocator: locator(5)},
-			model.Node{Name: "edge-" + short, Role: model.RoleEdge, Location: region, Locator: locator(6),
+			&model.Node{Name: "edge-" + short, Role: model.RoleEdge, Location: region, Locator: locator(6),
 				OutboundAddress: netip.AddrFrom4([4]byte{203, 0, 113, byte(250 + i)}),
 				PlatformPool:    netip.MustParsePrefix(fmt.Sprintf("100.%d.0.0/16", 64+i))})
 	}
-	s.VirtualNetworks = []model.VirtualNetwork{{ID: vnetID, Number: 1, Location: "westeurope",
+	s.VirtualNetworks = []*model.VirtualNetwork{{ID: vnetID, Number: 1, Location: "westeurope",
 		AddressSpace: []netip.Prefix{netip.MustParsePrefix("10.13.0.0/16")},
 		Subnets: []model.Subnet{
 			{ID: vnetID + "/subnets/snet-app", Identity: 4096, Prefixes: []netip.Prefix{netip.MustParsePrefix("10.13.76.0/24")}, DefaultOutboundAccess: true},
 			{ID: vnetID + "/subnets/snet-other", Identity: 4097, Prefixes: []netip.Prefix{netip.MustParsePrefix("10.13.77.0/24")}, DefaultOutboundAccess: true},
 		}}}
-	s.PublicIPAddresses = []model.PublicIPAddress{{ID: id("Microsoft.Network/publicIPAddresses", "pip-app"), Location: "westeurope", IPv4: netip.MustParseAddr(publicIP)}}
-	s.NetworkInterfaces = []model.NetworkInterface{
+	s.PublicIPAddresses = []*model.PublicIPAddress{{ID: id("Microsoft.Network/publicIPAddresses", "pip-app"), Location: "westeurope", IPv4: netip.MustParseAddr(publicIP)}}
+	s.NetworkInterfaces = []*model.NetworkInterface{
 		{ID: nicID("nic-app"), Number: 1, Location: "westeurope", Subnet: vnetID + "/subnets/snet-app", IPv4: netip.MustParseAddr("10.13.76.36"),
 			PublicIPAddress: s.PublicIPAddresses[0].ID, MAC: model.MAC{2, 0, 0, 0, 0, 1}, Node: "host-we-1"},
 		{ID: nicID("nic-other"), Number: 2, Location: "westeurope", Subnet: vnetID + "/subnets/snet-other", IPv4: netip.MustParseAddr("10.13.77.4"),
@@ -78,7 +78,7 @@ func demo() *model.Snapshot {
 		region model.Location
 		number int
 	}{{ownAccount, "westeurope", 1}, {germanAccount, "germanywestcentral", 1}, {rogueAccount, "westeurope", 2}} {
-		s.Instances = append(s.Instances, model.ServiceInstance{ID: accountID(account.name), Name: account.name, Location: account.region,
+		s.Instances = append(s.Instances, &model.ServiceInstance{ID: accountID(account.name), Name: account.name, Location: account.region,
 			Address: frontAddress(account.region, account.number), Service: "storage", Space: "storage", Endpoint: storage, Ports: ports,
 			Rules: model.NetworkRules{PublicNetworkAccess: true, DefaultAllow: true}})
 	}
@@ -90,7 +90,7 @@ func app(s *model.Snapshot) *model.Subnet { return &s.VirtualNetworks[0].Subnets
 func account(s *model.Snapshot, name string) *model.ServiceInstance {
 	for i := range s.Instances {
 		if s.Instances[i].Name == name {
-			return &s.Instances[i]
+			return s.Instances[i]
 		}
 	}
 	panic("no account " + name)
@@ -119,7 +119,7 @@ func routeVia(s *model.Snapshot, prefix string, hop model.NextHopType, address s
 		route.NextHopIPAddress = netip.MustParseAddr(address)
 	}
 	table.Routes = append(table.Routes, route)
-	s.RouteTables = []model.RouteTable{table}
+	s.RouteTables = []*model.RouteTable{&table}
 	app(s).RouteTable = table.ID
 }
 
@@ -127,7 +127,7 @@ func routeVia(s *model.Snapshot, prefix string, hop model.NextHopType, address s
 func onlyOwn(s *model.Snapshot) {
 	policy := model.ServiceEndpointPolicy{ID: id("Microsoft.Network/serviceEndpointPolicies", "own"), Location: "westeurope",
 		Definitions: []model.ServiceEndpointPolicyDefinition{{Name: "own", Service: "Microsoft.Storage", ServiceResources: []string{string(accountID(ownAccount))}}}}
-	s.ServiceEndpointPolicies = []model.ServiceEndpointPolicy{policy}
+	s.ServiceEndpointPolicies = []*model.ServiceEndpointPolicy{&policy}
 	app(s).ServiceEndpointPolicies = []model.ResourceID{policy.ID}
 }
 

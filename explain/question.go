@@ -73,7 +73,7 @@ func FindNIC(snapshot *model.Snapshot, text string) (*model.NetworkInterface, er
 	var found []*model.NetworkInterface
 	key := strings.ToLower(strings.Trim(text, "/"))
 	for i := range snapshot.NetworkInterfaces {
-		nic := &snapshot.NetworkInterfaces[i]
+		nic := snapshot.NetworkInterfaces[i]
 		if key != "" && strings.HasSuffix(nic.ID.Key(), "/"+key) {
 			found = append(found, nic)
 		}

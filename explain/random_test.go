@@ -21,7 +21,7 @@ func TestSameAsRealPackets(t *testing.T) {
 		snapshot := randomCloud(r)
 		cloud, real := cloudOf(t, snapshot), networkOf(t, snapshot)
 		for i := range packets {
-			nic := &snapshot.NetworkInterfaces[r.IntN(len(snapshot.NetworkInterfaces))]
+			nic := snapshot.NetworkInterfaces[r.IntN(len(snapshot.NetworkInterfaces))]
 			protocol := []model.Protocol{model.ProtocolTCP, model.ProtocolTCP, model.ProtocolUDP}[r.IntN(3)]
 			host, account, address := randomTarget(r, snapshot)
 			port := []uint16{443, 443, 22}[r.IntN(3)]
@@ -140,7 +140,7 @@ func randomCloud(r *rand.Rand) *model.Snapshot {
 		}
 	}
 	for i := range s.Instances {
-		account := &s.Instances[i]
+		account := s.Instances[i]
 		account.Rules.PublicNetworkAccess = !coin(8)
 		if coin(2) {
 			denyAllBut(s, account.Name, publicIP)
@@ -154,18 +154,18 @@ func randomCloud(r *rand.Rand) *model.Snapshot {
 // addPeer adds a VNet, perhaps peered with the first, with a NIC on the other host.
 func addPeer(s *model.Snapshot, r *rand.Rand) {
 	peer := id("Microsoft.Network/virtualNetworks", "peer")
-	s.VirtualNetworks = append(s.VirtualNetworks, model.VirtualNetwork{ID: peer, Number: 2, Location: "westeurope",
+	s.VirtualNetworks = append(s.VirtualNetworks, &model.VirtualNetwork{ID: peer, Number: 2, Location: "westeurope",
 		AddressSpace: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")},
 		Subnets:      []model.Subnet{{ID: peer + "/subnets/snet-peer", Identity: 4098, Prefixes: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/24")}}}})
 	if r.IntN(3) > 0 {
 		s.VirtualNetworks[0].Peerings = []model.Peering{{ID: vnetID + "/virtualNetworkPeerings/p", RemoteVirtualNetwork: peer}}
 		s.VirtualNetworks[1].Peerings = []model.Peering{{ID: peer + "/virtualNetworkPeerings/p", RemoteVirtualNetwork: vnetID}}
 	}
-	s.NetworkInterfaces = append(s.NetworkInterfaces, model.NetworkInterface{ID: nicID("nic-peer"), Number: 3, Location: "westeurope",
+	s.NetworkInterfaces = append(s.NetworkInterfaces, &model.NetworkInterface{ID: nicID("nic-peer"), Number: 3, Location: "westeurope",
 		Subnet: peer + "/subnets/snet-peer", IPv4: netip.MustParseAddr("10.20.0.4"), MAC: model.MAC{2, 0, 0, 0, 0, 3}, Node: "host-we-2"})
 	if r.IntN(2) == 0 {
 		public := model.PublicIPAddress{ID: id("Microsoft.Network/publicIPAddresses", "pip-peer"), Location: "westeurope", IPv4: netip.MustParseAddr("203.0.113.37")}
-		s.PublicIPAddresses = append(s.PublicIPAddresses, public)
+		s.PublicIPAddresses = append(s.PublicIPAddresses, &public)
 		s.NetworkInterfaces[2].PublicIPAddress = public.ID
 	}
 }
@@ -187,7 +187,7 @@ func randomRoutes(s *model.Snapshot, r *rand.Rand) model.ResourceID {
 		}
 		table.Routes = append(table.Routes, route)
 	}
-	s.RouteTables = append(s.RouteTables, table)
+	s.RouteTables = append(s.RouteTables, &table)
 	return table.ID
 }
 
@@ -208,6 +208,6 @@ func randomGroup(s *model.Snapshot, r *rand.Rand) model.ResourceID {
 		}
 		group.Rules = append(group.Rules, rule)
 	}
-	s.NetworkSecurityGroups = append(s.NetworkSecurityGroups, group)
+	s.NetworkSecurityGroups = append(s.NetworkSecurityGroups, &group)
 	return group.ID
 }

@@ -84,7 +84,7 @@ func TestStories(t *testing.T) {
 func TestOtherWays(t *testing.T) {
 	private := func(s *model.Snapshot) { s.VirtualNetworks[0].Subnets[1].DefaultOutboundAccess = false }
 	denyHTTPS := func(s *model.Snapshot) {
-		s.NetworkSecurityGroups = []model.NetworkSecurityGroup{{ID: id("Microsoft.Network/networkSecurityGroups", "nsg"), Location: "westeurope",
+		s.NetworkSecurityGroups = []*model.NetworkSecurityGroup{{ID: id("Microsoft.Network/networkSecurityGroups", "nsg"), Location: "westeurope",
 			Rules: []model.SecurityRule{{Name: "no-other", Priority: 100, Protocol: model.ProtocolTCP, Source: model.SecurityPeers{Any: true},
 				Destination: model.SecurityPeers{Any: true}, DestinationPorts: []model.PortRange{{First: 443, Last: 443}}}}}}
 		app(s).NetworkSecurityGroup = s.NetworkSecurityGroups[0].ID

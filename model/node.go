@@ -65,15 +65,15 @@ type Snapshot struct {
 	Revision                int64
 	Settings                Settings
 	Zones                   []Zone // below which instances have names
-	Nodes                   []Node
-	VirtualNetworks         []VirtualNetwork
-	RouteTables             []RouteTable
-	NetworkSecurityGroups   []NetworkSecurityGroup
-	NetworkInterfaces       []NetworkInterface
-	PublicIPAddresses       []PublicIPAddress
-	VirtualMachines         []VirtualMachine
-	ServiceEndpointPolicies []ServiceEndpointPolicy
-	Instances               []ServiceInstance
+	Nodes                   []*Node
+	VirtualNetworks         []*VirtualNetwork
+	RouteTables             []*RouteTable
+	NetworkSecurityGroups   []*NetworkSecurityGroup
+	NetworkInterfaces       []*NetworkInterface
+	PublicIPAddresses       []*PublicIPAddress
+	VirtualMachines         []*VirtualMachine
+	ServiceEndpointPolicies []*ServiceEndpointPolicy
+	Instances               []*ServiceInstance
 }
 
 // Services are all services that subnets can reach: Azure's and those of the operator's own, in the order of their bits.

@@ -108,7 +108,7 @@ func TestSampleBecomesNouns(t *testing.T) {
 			{ID: id("virtualNetworks/vnet/subnets/snet-other"), Identity: 4097, Prefixes: []netip.Prefix{netip.MustParsePrefix("10.13.77.0/24")},
 				RouteTable: id("routeTables/rt")},
 		}}
-	wantNICs := []model.NetworkInterface{
+	wantNICs := []*model.NetworkInterface{
 		{ID: id("networkInterfaces/nic-app"), Number: 1, Location: "westeurope", Subnet: wantVNet.Subnets[0].ID, IPv4: netip.MustParseAddr("10.13.76.36"),
 			PublicIPAddress: id("publicIPAddresses/pip-app"), ASGs: []model.ResourceID{id("applicationSecurityGroups/asg-app")},
 			MAC: model.MAC{2, 0x50, 0, 0, 0, 1}, Node: "host-b"},
@@ -123,7 +123,7 @@ func TestSampleBecomesNouns(t *testing.T) {
 		{Name: "tag", ServiceTag: "Storage.WestEurope", NextHopType: model.NextHopInternet}}
 	options := cmp.Options{cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmpopts.EquateEmpty()}
 	for name, pair := range map[string][2]any{
-		"virtual networks": {s.VirtualNetworks, []model.VirtualNetwork{wantVNet}}, "network interfaces": {s.NetworkInterfaces, wantNICs},
+		"virtual networks": {s.VirtualNetworks, []*model.VirtualNetwork{&wantVNet}}, "network interfaces": {s.NetworkInterfaces, wantNICs},
 		"security rules": {s.NetworkSecurityGroups[0].Rules, wantRules}, "routes": {s.RouteTables[0].Routes, wantRoutes},
 	} {
 		if diff := cmp.Diff(pair[1], pair[0], options); diff != "" {

@@ -128,59 +128,71 @@ func (c *Cloud) assemble() *model.Snapshot {
 	for _, e := range c.entries.of(TypeSettings) {
 		s.Settings = *e.noun.(*model.Settings)
 	}
-	s.Nodes = slices.Clone(nounsOf(c.entries, TypeNode, func(noun *model.Node) model.Node { return *noun }))
-	s.VirtualNetworks = nounsOf(c.entries, TypeVirtualNetwork, func(noun *model.VirtualNetwork) model.VirtualNetwork { return *noun })
-	s.RouteTables = nounsOf(c.entries, TypeRouteTable, func(noun *model.RouteTable) model.RouteTable { return *noun })
-	s.NetworkSecurityGroups = nounsOf(c.entries, TypeNetworkSecurityGroup, func(noun *model.NetworkSecurityGroup) model.NetworkSecurityGroup { return *noun })
-	s.NetworkInterfaces = nounsOf(c.entries, TypeNetworkInterface, func(noun *networkInterface) model.NetworkInterface { return noun.NetworkInterface })
-	s.PublicIPAddresses = nounsOf(c.entries, TypePublicIPAddress, func(noun *model.PublicIPAddress) model.PublicIPAddress { return *noun })
-	s.VirtualMachines = nounsOf(c.entries, TypeVirtualMachine, func(noun *virtualMachine) model.VirtualMachine { return noun.VirtualMachine })
-	s.ServiceEndpointPolicies = nounsOf(c.entries, TypeServiceEndpointPolicy, func(noun *model.ServiceEndpointPolicy) model.ServiceEndpointPolicy { return *noun })
+	s.Nodes = slices.Clone(nounsOf(c.entries, TypeNode, itself[model.Node]))
+	s.VirtualNetworks = nounsOf(c.entries, TypeVirtualNetwork, itself[model.VirtualNetwork])
+	s.RouteTables = nounsOf(c.entries, TypeRouteTable, itself[model.RouteTable])
+	s.NetworkSecurityGroups = nounsOf(c.entries, TypeNetworkSecurityGroup, itself[model.NetworkSecurityGroup])
+	s.NetworkInterfaces = nounsOf(c.entries, TypeNetworkInterface, func(noun *networkInterface) *model.NetworkInterface { return &noun.NetworkInterface })
+	s.PublicIPAddresses = nounsOf(c.entries, TypePublicIPAddress, itself[model.PublicIPAddress])
+	s.VirtualMachines = nounsOf(c.entries, TypeVirtualMachine, func(noun *virtualMachine) *model.VirtualMachine { return &noun.VirtualMachine })
+	s.ServiceEndpointPolicies = nounsOf(c.entries, TypeServiceEndpointPolicy, itself[model.ServiceEndpointPolicy])
 	for _, described := range all.Services() {
 		for i := range described.Types {
-			instances := nounsOf(c.entries, described.Types[i].Name, func(noun *instance) model.ServiceInstance { return noun.ServiceInstance })
+			instances := nounsOf(c.entries, described.Types[i].Name, func(noun *instance) *model.ServiceInstance { return &noun.ServiceInstance })
 			s.Instances = append(s.Instances, instances...)
 		}
 	}
-	sortedBy(s.Instances, func(i *model.ServiceInstance) string { return i.ID.Key() })
+	sortedBy(s.Instances, func(i **model.ServiceInstance) string { return (*i).ID.Key() })
 	s.Zones = all.Zones(s.Settings)
-	for i := range s.Instances {
-		c.forgetDeleted(&s.Instances[i].Rules)
+	for i, instance := range s.Instances {
+		s.Instances[i] = c.forgetDeleted(instance)
 	}
-	sortedBy(s.Nodes, func(n *model.Node) string { return n.Name })
+	sortedBy(s.Nodes, func(n **model.Node) string { return (*n).Name })
 	return s
 }
 
-// nounsOf lists the nouns of one type. Clouds with the same entries of the type share the list.
-func nounsOf[N, M any](x entries, typ string, noun func(*N) M) []M {
+// nounsOf lists the nouns of one type. Clouds with the same entries of the type share the list, and all share its nouns.
+func nounsOf[N, M any](x entries, typ string, noun func(*N) *M) []*M {
 	list := x[order(typ)]
-	return remembered(&list.nouns, func() (nouns []M) {
-		for _, e := range list.sorted {
-			nouns = append(nouns, noun(e.noun.(*N)))
+	return remembered(&list.listed, func() (nouns []*M) {
+		for _, one := range list.nouns {
+			nouns = append(nouns, noun(one.(*N)))
 		}
 		return nouns
 	})
 }
 
+func itself[N any](noun *N) *N { return noun }
+
 // forgetDeleted takes the identity from rules whose subnet is gone (FW-7). Identities are never used again, so a rule
-// that lost its subnet never gets it back.
-func (c *Cloud) forgetDeleted(rules *model.NetworkRules) {
-	live := func(id model.ResourceID, identity model.Identity) bool {
+// that lost its subnet never gets it back. An instance without such rules is answered as it is.
+func (c *Cloud) forgetDeleted(instance *model.ServiceInstance) *model.ServiceInstance {
+	dead := func(id model.ResourceID, identity model.Identity) bool {
+		if identity == model.IdentityNone {
+			return false
+		}
 		subnet, _ := c.subnet(id)
-		return subnet != nil && subnet.Identity == identity
+		return subnet == nil || subnet.Identity != identity
 	}
-	rules.VirtualNetworkRules = slices.Clone(rules.VirtualNetworkRules)
+	rule := func(r model.VirtualNetworkRule) bool { return dead(r.Subnet, r.Identity) }
+	filter := func(f model.Filter) bool { return dead(f.Subnet, f.Identity) }
+	if !slices.ContainsFunc(instance.Rules.VirtualNetworkRules, rule) && !slices.ContainsFunc(instance.Rules.Filters, filter) {
+		return instance
+	}
+	forgetful := *instance
+	rules := &forgetful.Rules
+	rules.VirtualNetworkRules, rules.Filters = slices.Clone(rules.VirtualNetworkRules), slices.Clone(rules.Filters)
 	for i := range rules.VirtualNetworkRules {
-		if rule := &rules.VirtualNetworkRules[i]; !live(rule.Subnet, rule.Identity) {
-			rule.Identity = model.IdentityNone
+		if rule(rules.VirtualNetworkRules[i]) {
+			rules.VirtualNetworkRules[i].Identity = model.IdentityNone
 		}
 	}
-	rules.Filters = slices.Clone(rules.Filters)
 	for i := range rules.Filters {
-		if filter := &rules.Filters[i]; !live(filter.Subnet, filter.Identity) {
-			filter.Identity = model.IdentityNone
+		if filter(rules.Filters[i]) {
+			rules.Filters[i].Identity = model.IdentityNone
 		}
 	}
+	return &forgetful
 }
 
 // vnet finds a VNet; nil for none.

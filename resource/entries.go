@@ -15,9 +15,10 @@ type entries []*entryList
 // entryList is the records of one type.
 type entryList struct {
 	sorted []*entry // by key
+	nouns  []any    // theirs: walked without touching the entries
 
-	nouns memo // see nounsOf
-	links memo // see linksOf
+	listed memo // see nounsOf
+	links  memo // see linksOf
 }
 
 // memo is something worked out once.
@@ -71,32 +72,38 @@ func (x entries) with(written []*entry, deleted []string) entries {
 	}
 	out := make(entries, len(types))
 	for place := range out {
-		var old []*entry
+		old := new(entryList)
 		if place < len(x) {
-			out[place], old = x[place], x[place].sorted
+			out[place], old = x[place], x[place]
 		}
 		if changes[place] != nil || out[place] == nil {
-			out[place] = &entryList{sorted: merge(old, changes[place])}
+			out[place] = old.with(changes[place])
 		}
 	}
 	return out
 }
 
-// merge copies a sorted list with some entries replaced, added and, where they are nil, left out.
-func merge(old []*entry, changes map[string]*entry) []*entry {
-	merged := make([]*entry, 0, len(old)+len(changes))
+// with copies a list with some entries replaced, added and, where they are nil, left out.
+func (l *entryList) with(changes map[string]*entry) *entryList {
+	size := len(l.sorted) + len(changes)
+	merged := &entryList{sorted: make([]*entry, 0, size), nouns: make([]any, 0, size)}
+	from := 0
+	keep := func(to int) {
+		merged.sorted, merged.nouns = append(merged.sorted, l.sorted[from:to]...), append(merged.nouns, l.nouns[from:to]...)
+		from = to
+	}
 	for _, key := range sortedKeys(changes) {
-		at, found := slices.BinarySearchFunc(old, key, byKey)
-		merged = append(merged, old[:at]...)
+		at, found := slices.BinarySearchFunc(l.sorted, key, byKey)
+		keep(at)
 		if e := changes[key]; e != nil {
-			merged = append(merged, e)
+			merged.sorted, merged.nouns = append(merged.sorted, e), append(merged.nouns, e.noun)
 		}
 		if found {
-			at++
+			from++
 		}
-		old = old[at:]
 	}
-	return append(merged, old...)
+	keep(len(l.sorted))
+	return merged
 }
 
 // after walks all entries whose keys come behind a key, "" for all, sorted by key.

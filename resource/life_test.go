@@ -84,7 +84,7 @@ func TestIdentityStays(t *testing.T) {
 func TestNICLife(t *testing.T) {
 	cloud := sample(t)
 	const nic = `put networkInterfaces/%s {"location":"westeurope","properties":{"ipConfigurations":[{"name":"c","properties":{"subnet":{"id":"virtualNetworks/vnet/subnets/%s"}}}]}}`
-	find := func(cloud *Cloud, name string) model.NetworkInterface {
+	find := func(cloud *Cloud, name string) *model.NetworkInterface {
 		for _, nic := range cloud.Snapshot().NetworkInterfaces {
 			if nic.ID.Name() == name {
 				return nic

@@ -16,7 +16,7 @@ func own(name, properties string) string {
 	return fmt.Sprintf(`put services/%s {"location":"westeurope","properties":{"ports":[{"port":80,"protocol":"http"}]%s}}`, name, properties)
 }
 
-func instanceOf(t *testing.T, cloud *Cloud, name string) model.ServiceInstance {
+func instanceOf(t *testing.T, cloud *Cloud, name string) *model.ServiceInstance {
 	t.Helper()
 	for _, one := range cloud.Snapshot().Instances {
 		if one.Name == name {
@@ -24,7 +24,7 @@ func instanceOf(t *testing.T, cloud *Cloud, name string) model.ServiceInstance {
 		}
 	}
 	t.Fatalf("no instance %s", name)
-	return model.ServiceInstance{}
+	return nil
 }
 
 const ownVNet = `put virtualNetworks/own {"location":"westeurope","properties":{"addressSpace":{"addressPrefixes":["10.77.0.0/16"]},"subnets":[

@@ -132,7 +132,7 @@ func sayUp(a *app, running *cloud.Cloud, applied int) {
 }
 
 // regionsOf are the regions that have a host: "westeurope, germanywestcentral", or "no region".
-func regionsOf(nodes []model.Node) string {
+func regionsOf(nodes []*model.Node) string {
 	var regions []string
 	for _, node := range nodes {
 		if name := string(node.Location); node.Role == model.RoleHost && !slices.Contains(regions, name) {
