@@ -41,6 +41,11 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	c := r.Context().Value(connectionKey{}).(*connection)
 	c.asked.Add(-1)
 	start := time.Now()
+	if len(r.TransferEncoding) > 0 {
+		// A Content-Length may have stood beside it, which net/http takes away: then the connection must end after the answer,
+		// since whoever is in front of us may have read another end of the request (RFC 9112 section 6.1).
+		w.Header().Set("Connection", "close")
+	}
 	body := watchBody(w, r, g.config.StallTimeout)
 	answer := &response{ResponseWriter: w, spoken: &service.DefaultHTTP}
 	exchange := &exchange{
@@ -137,7 +142,7 @@ func (g *Gateway) answer(w *response, r *http.Request, c *connection, x *exchang
 	case err != nil:
 		refuse(service.NoSuchName)
 		return
-	case r.Method == http.MethodConnect:
+	case r.Method == http.MethodConnect || r.ProtoMajor != 1: // net/http hands over HTTP/2's preface, PRI, too
 		refuse(service.BadMethod)
 		return
 	}
