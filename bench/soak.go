@@ -46,7 +46,7 @@ func (o SoakOptions) settled() (SoakOptions, error) {
 }
 
 // SoakRows are the ids of what Soak reports, in its order.
-var SoakRows = []string{"soak-held", "soak-calls", "soak-failed", "soak-held-failed", "soak-unlogged"}
+var SoakRows = []string{"soak-held", "soak-calls", "soak-failed", "soak-held-failed", "soak-unlogged", "soak-memory", "soak-descriptors"}
 
 // soakRequests are made on each connection that comes and goes.
 const soakRequests = 3
@@ -57,7 +57,10 @@ const soakRequests = 3
 //   - calls: connections that came, made three requests and went, a second;
 //   - failed: of these, how many could not; any fails;
 //   - held-failed: of those that were held, how many could make no request at the end; any fails;
-//   - unlogged: requests that have no line in the access log and are not counted as lost; any fails.
+//   - unlogged: requests that have no line in the access log and are not counted as lost; any fails;
+//   - memory: what the gateway's process held at the end of the churn, beside what it held when the churn began: both with all
+//     that are held open; more than 1.5 times fails, where it is more than 64 MiB;
+//   - descriptors: files that the gateway has open when all have gone, more than before the first came; more than 16 fail.
 //
 // The gateway closes a connection after two idle minutes, so those that are held make a request each minute.
 func Soak(ctx context.Context, options SoakOptions) (report Report, err error) {
@@ -72,6 +75,10 @@ func Soak(ctx context.Context, options SoakOptions) (report Report, err error) {
 		return report, fmt.Errorf("benchmark: %w", err)
 	}
 	defer func() { err = errors.Join(err, world.close()) }()
+	before, err := world.vitals(ctx)
+	if err != nil {
+		return report, fmt.Errorf("benchmark: %w", err)
+	}
 	options.Progress(fmt.Sprintf("opening %d connections", options.Connections))
 	held, err := world.openMany(ctx, options.Connections)
 	defer closeAll(held)
@@ -81,12 +88,16 @@ func Soak(ctx context.Context, options SoakOptions) (report Report, err error) {
 	options.Progress("connections come and go for " + options.For.String())
 	var asked, calls, failed, heldFailed atomic.Int64
 	asked.Store(1 + int64(len(held))) // startCallers has made one
+	began, err := world.vitals(ctx)
+	if err != nil {
+		return report, fmt.Errorf("benchmark: %w", err)
+	}
 	churn, stop := context.WithTimeout(ctx, options.For)
 	defer stop()
 	var why error
 	var once sync.Once
 	var work sync.WaitGroup
-	began := time.Now()
+	start := time.Now()
 	for range options.Callers {
 		work.Go(func() {
 			for churn.Err() == nil {
@@ -110,12 +121,32 @@ func Soak(ctx context.Context, options SoakOptions) (report Report, err error) {
 			}
 		}
 	})
+	var memory []float64
+	work.Go(func() { // one sample in the middle of each twentieth, the last one below
+		ticker := time.NewTicker(max(options.For/20, time.Millisecond))
+		defer ticker.Stop()
+		for {
+			select {
+			case <-churn.Done():
+				return
+			case <-ticker.C:
+				if now, err := world.vitals(churn); err == nil {
+					memory = append(memory, now.resident)
+				}
+			}
+		}
+	})
 	work.Wait()
-	took := time.Since(began)
+	took := time.Since(start)
 	if ctx.Err() != nil {
 		return report, fmt.Errorf("benchmark: %w", context.Cause(ctx))
 	}
 	heldFailed.Store(askAll(held, &asked))
+	end, err := world.vitals(ctx)
+	if err != nil {
+		return report, fmt.Errorf("benchmark: %w", err)
+	}
+	memory = append(memory, end.resident)
 	if why != nil {
 		options.Progress("the first failure: " + why.Error())
 	}
@@ -123,6 +154,12 @@ func Soak(ctx context.Context, options SoakOptions) (report Report, err error) {
 	if err != nil {
 		return report, fmt.Errorf("benchmark: %w", err)
 	}
+	closeAll(held)
+	after, err := world.backTo(ctx, before)
+	if err != nil {
+		return report, fmt.Errorf("benchmark: %w", err)
+	}
+	left := max(0, after.descriptors-before.descriptors)
 	none := func(id, unit string, count int64, runs int) Row {
 		value := float64(count)
 		return Row{ID: id, Unit: unit, Ours: value, Min: value, Max: value, Runs: runs, AtMost: true, Pass: count == 0}
@@ -134,6 +171,8 @@ func Soak(ctx context.Context, options SoakOptions) (report Report, err error) {
 		none("soak-failed", "calls", failed.Load(), int(calls.Load())),
 		none("soak-held-failed", "connections", heldFailed.Load(), len(held)),
 		none("soak-unlogged", "requests", int64(unlogged), int(asked.Load())),
+		memoryRow(began.resident, memory),
+		{ID: "soak-descriptors", Unit: "files", Ours: left, Min: left, Max: left, Runs: 1, Target: descriptorSlack, AtMost: true, Pass: left <= descriptorSlack},
 	}
 	return report, nil
 }
