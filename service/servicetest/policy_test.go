@@ -231,6 +231,20 @@ func covers(w *world, s *subject, scope model.ServiceScope) {
 	}
 }
 
+// A subnet without an endpoint of the operator's own is told its name, as of any other (ROUTE-17).
+func TestExplainNamesOwnEndpoints(t *testing.T) {
+	for _, s := range subjects {
+		w := newWorld(t, s)
+		found := false
+		for _, candidate := range explained(w, s, plain).Routes {
+			found = found || candidate.State == explain.NotEnabled && candidate.Name == s.endpoint()
+		}
+		if !found {
+			t.Errorf("%s: no candidate has the name %s: %+v", s.typ, s.endpoint(), explained(w, s, plain).Routes)
+		}
+	}
+}
+
 // stateOf is the state that ARM answers of the first rule that names a subnet; "none" where the form has no states.
 func stateOf(w *world, s *subject) string {
 	w.t.Helper()

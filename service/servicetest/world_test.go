@@ -188,7 +188,7 @@ func (w *world) instance(s *subject) *model.ServiceInstance {
 	w.t.Helper()
 	for _, one := range w.cloud.Snapshot().Instances {
 		if one.ID.Is(model.ResourceID(s.id())) {
-			return &one
+			return one
 		}
 	}
 	w.t.Fatalf("there is no %s", s.id())
