@@ -11,6 +11,7 @@ import (
 
 	"postern/cloud"
 	"postern/gateway"
+	"postern/node"
 )
 
 // SoakOptions of Soak; the zero value is what the promise wants.
@@ -79,6 +80,8 @@ func Soak(ctx context.Context, options SoakOptions) (report Report, err error) {
 	if err != nil {
 		return report, fmt.Errorf("benchmark: %w", err)
 	}
+	lines := world.countLines()
+	defer lines.tail.Close()
 	options.Progress(fmt.Sprintf("opening %d connections", options.Connections))
 	held, err := world.openMany(ctx, options.Connections)
 	defer closeAll(held)
@@ -118,6 +121,18 @@ func Soak(ctx context.Context, options SoakOptions) (report Report, err error) {
 		}
 	})
 	var memory []float64
+	work.Go(func() { // so that no part of the log is removed before it is read
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-churn.Done():
+				return
+			case <-ticker.C:
+				_, _ = lines.look() // the last look tells what went wrong
+			}
+		}
+	})
 	work.Go(func() { // twenty samples, and one at the end
 		ticker := time.NewTicker(max(options.For/20, time.Millisecond))
 		defer ticker.Stop()
@@ -146,7 +161,7 @@ func Soak(ctx context.Context, options SoakOptions) (report Report, err error) {
 	if why != nil {
 		options.Progress("the first failure: " + why.Error())
 	}
-	unlogged, err := world.unlogged(ctx, int(asked.Load()))
+	unlogged, err := lines.unlogged(ctx, int(asked.Load()))
 	if err != nil {
 		return report, fmt.Errorf("benchmark: %w", err)
 	}
@@ -216,19 +231,43 @@ func askAll(open []*call, asked *atomic.Int64) (failed int64) {
 	return failures.Load()
 }
 
+// lineCount follows the gateway's access log while it is written and counts the requests in it: the log of a long churn does
+// not stay whole.
+type lineCount struct {
+	mu    sync.Mutex
+	tail  *gateway.Tail
+	lines int
+	err   error // of the last look
+}
+
+func (w *callers) countLines() *lineCount {
+	return &lineCount{tail: gateway.NewTail(node.LogFile(w.running.Dir(), "gateway"))}
+}
+
+// look counts what is new, and answers how many requests have a line so far, or are counted as lost.
+func (c *lineCount) look() (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for more := c.err == nil; more; {
+		var entries []gateway.Entry
+		entries, more, c.err = c.tail.Read()
+		for _, entry := range entries {
+			if entry.Account == "callee" && entry.StatusText != gateway.StatusConnectionRevoked {
+				c.lines++
+			}
+			c.lines += int(entry.LostLines)
+		}
+		more = more && c.err == nil
+	}
+	return c.lines, c.err
+}
+
 // unlogged waits until every request has its line or is counted as lost, and tells how many have neither.
-func (w *callers) unlogged(ctx context.Context, asked int) (missing int, err error) {
+func (c *lineCount) unlogged(ctx context.Context, asked int) (missing int, err error) {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for deadline := time.Now().Add(endLimit); ; {
-		entries, err := w.running.AccessLog(ctx)
-		lines := 0
-		for _, entry := range entries {
-			if entry.Account == "callee" && entry.StatusText != gateway.StatusConnectionRevoked {
-				lines++
-			}
-			lines += int(entry.LostLines)
-		}
+		lines, err := c.look()
 		if missing = max(0, asked-lines); err != nil || missing == 0 || time.Now().After(deadline) {
 			return missing, err
 		}
