@@ -78,7 +78,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 			entry.StatusText = answer.text()
 		}
 		g.config.AccessLog.Record(*entry)
-		g.metrics.request(entry.Service, entry.StatusCode, exchange.decision, duration)
+		g.metrics.request(exchange.label, entry.StatusCode, exchange.decision, duration)
 	}()
 	g.answer(answer, r, c, exchange)
 	finished = true
@@ -88,6 +88,13 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 type exchange struct {
 	entry    Entry
 	decision string
+	label    string // of metrics
+}
+
+// asks notes who was asked for.
+func (x *exchange) asks(target Target) {
+	x.entry.setTarget(target)
+	x.label = labelOf(target)
 }
 
 // unknownOperation stands for a request whose meaning is not known. The backend still judges it.
@@ -114,7 +121,7 @@ func (g *Gateway) answer(w *response, r *http.Request, c *connection, x *exchang
 	if err != nil && target.Service == nil {
 		target.Service, target.Part = snapshot.zonesInForce().guess(r.Host)
 	}
-	x.entry.setTarget(target)
+	x.asks(target)
 	if target.Service == nil {
 		target.Service = snapshot.serviceFor(caller)
 	}

@@ -33,7 +33,7 @@ func (g *Gateway) pass(c *connection, way model.Way) {
 	duration := time.Since(start)
 	x.entry.DurationMs = milliseconds(duration)
 	record(x.entry)
-	g.metrics.connection(x.entry.Service, x.decision, duration)
+	g.metrics.connection(x.label, x.decision, duration)
 }
 
 // passOn reads whom the connection asks for, judges, and joins it with a backend or refuses it.
@@ -42,7 +42,7 @@ func (g *Gateway) passOn(ctx context.Context, c *connection, way model.Way, x *e
 	caller := Identify(snapshot, c.local, c.peer)
 	x.entry.setCaller(caller, snapshot)
 	byAddress, _ := snapshot.At(caller.Dialled)
-	x.entry.setTarget(byAddress)
+	x.asks(byAddress)
 	if way == "" {
 		x.entry.StatusText = StatusNotServed
 		c.reset()
@@ -71,7 +71,7 @@ func (g *Gateway) passOn(ctx context.Context, c *connection, way model.Way, x *e
 	if session.Part != "" {
 		target.Part = session.Part
 	}
-	x.entry.setTarget(target)
+	x.asks(target)
 	denial := &service.Denial{Kind: caller.Kind, Caller: caller.Address, Host: session.Host, Instance: target.Name, Part: target.Part,
 		RequestID: x.entry.RequestID}
 	refuse := func(fault service.Fault) {
