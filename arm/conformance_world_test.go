@@ -191,6 +191,8 @@ func (w *world) require(id resource.ID) error {
 		}
 		body["properties"] = map[string]any{"ipConfigurations": []any{map[string]any{"name": "ipconfig1",
 			"properties": map[string]any{"subnet": map[string]any{"id": subnet.String()}}}}}
+	case resource.TypePublicIPAddress: // as NAT gateways take it
+		body["sku"], body["properties"] = map[string]any{"name": "Standard"}, map[string]any{"publicIPAllocationMethod": "Static"}
 	case resource.TypeVirtualMachine:
 		return nil // made with its NIC: see use
 	}

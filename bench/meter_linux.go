@@ -25,6 +25,7 @@ type bulk struct {
 	duration time.Duration
 	from, to stream
 	sent     int64
+	held     int64 // at most so many of the bytes sent wait for others to come, on their way
 	received atomic.Int64
 	done     chan struct{} // the reader has ended
 }
@@ -82,7 +83,7 @@ func (b *bulk) measure(ctx context.Context) (float64, error) {
 	}
 	bytes, took := b.received.Load()-before, time.Since(started)
 	// What is still under way must not meet the other side's turn.
-	for deadline := time.Now().Add(patience); b.received.Load() < b.sent; {
+	for deadline := time.Now().Add(patience); b.received.Load() < b.sent-b.held; {
 		if time.Now().After(deadline) {
 			return 0, fmt.Errorf("%d bytes sent, %d arrived", b.sent, b.received.Load())
 		}

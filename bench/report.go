@@ -14,7 +14,7 @@ type Report struct {
 }
 
 // Row is one comparison: medians of both sides, and the ratio of each pair's two. A row without a counterpart has theirs 0
-// and ratio 0: its target bounds ours itself, 0 for no bound, and min and max are of ours.
+// and ratio 0: its target bounds ours itself, and min and max are of ours. Target 0 promises nothing.
 type Row struct {
 	ID      string  `json:"id"`
 	Ours    float64 `json:"ours"`   // median
@@ -55,7 +55,7 @@ func (r Report) WriteTable(out io.Writer) error {
 			result = "pass"
 		}
 		if row.Skipped != "" {
-			fmt.Fprintf(table, "%s\t-\t-\t%s\t-\t-\t%s %.2f\tskipped: %s\n", row.ID, row.Unit, sign, row.Target, row.Skipped)
+			fmt.Fprintf(table, "%s\t-\t-\t%s\t-\t-\t%s\tskipped: %s\n", row.ID, row.Unit, row.promise(sign), row.Skipped)
 			continue
 		}
 		if row.Theirs == 0 {
@@ -68,10 +68,21 @@ func (r Report) WriteTable(out io.Writer) error {
 			fmt.Fprintf(table, "%s\t%s\t-\t%s\t-\t%s–%s\t%s\t%s\n", row.ID, figure(row.Ours), row.Unit, figure(row.Min), figure(row.Max), target, result)
 			continue
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.3f\t%.3f–%.3f\t%s %.2f\t%s\n", row.ID, figure(row.Ours), figure(row.Theirs),
-			row.Unit, row.Ratio, row.Min, row.Max, sign, row.Target, result)
+		if row.Target == 0 && row.Pass {
+			result = "-"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.3f\t%.3f–%.3f\t%s\t%s\n", row.ID, figure(row.Ours), figure(row.Theirs),
+			row.Unit, row.Ratio, row.Min, row.Max, row.promise(sign), result)
 	}
 	return table.Flush()
+}
+
+// promise is the target of a ratio; "-" where nothing is promised.
+func (r Row) promise(sign string) string {
+	if r.Target == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%s %.2f", sign, r.Target)
 }
 
 // figure has three digits that matter.

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -25,7 +26,7 @@ const (
 )
 
 // need finds a program, or skips the test.
-func need(t *testing.T, name, debian string) string {
+func need(t testing.TB, name, debian string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -74,7 +75,7 @@ func ordinary(dir string, command *exec.Cmd) *exec.Cmd {
 }
 
 // ordinaryDir is a folder of the ordinary user's.
-func ordinaryDir(t *testing.T) string {
+func ordinaryDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "postern-database-")
 	if err != nil {
@@ -93,8 +94,18 @@ func ordinaryDir(t *testing.T) string {
 	return dir
 }
 
-// background runs a server until the test ends, and waits until its address takes connections.
+// slowest is how long a server may take to start on a machine that has other things to do.
+const slowest = time.Minute
+
+// background runs a server until the test ends, and waits until its address takes connections. It ends as by Ctrl-C, which is
+// PostgreSQL's fast shutdown, and ends its children itself.
 func (s *stage) background(command *exec.Cmd, address string) {
+	s.t.Helper()
+	s.daemon(command, address, syscall.SIGINT)
+}
+
+// daemon runs a server until the test ends, when it gets a signal, and waits until its address takes connections.
+func (s *stage) daemon(command *exec.Cmd, address string, stop syscall.Signal) {
 	s.t.Helper()
 	var output bytes.Buffer
 	command.Stdout, command.Stderr = &output, &output
@@ -102,7 +113,7 @@ func (s *stage) background(command *exec.Cmd, address string) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() {
-		_ = command.Process.Signal(syscall.SIGINT) // PostgreSQL's fast shutdown; it ends its children itself
+		_ = command.Process.Signal(stop)
 		timer := time.AfterFunc(patience/2, func() { _ = command.Process.Kill() })
 		_ = command.Wait()
 		timer.Stop()
@@ -110,13 +121,15 @@ func (s *stage) background(command *exec.Cmd, address string) {
 			s.t.Logf("%s:\n%s", filepath.Base(command.Path), output.Bytes())
 		}
 	})
-	s.eventually("wait for "+filepath.Base(command.Path), func() error {
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	})
+	ctx, cancel := context.WithTimeout(s.ctx, slowest)
+	defer cancel()
+	var last error
+	if err := poll(ctx, "wait for "+filepath.Base(command.Path), func() (bool, error) {
+		last = reached(ctx, new(net.Dialer).DialContext, address)
+		return last == nil, nil
+	}); err != nil {
+		s.t.Fatalf("%v; last: %v", err, last)
+	}
 }
 
 // run runs a client and answers all that it says.

@@ -171,6 +171,7 @@ func TestGatewayKilled(t *testing.T) {
 		account(own, "westeurope", "defaultAction: Deny, virtualNetworkRules: [{id: virtualNetworks/vnet/subnets/app}]"))
 	app, far := s.machine("nic-app"), s.machine("nic-far")
 	token := s.token(app)
+	s.makeTable(s.client(app, ""), own, token)
 	open := s.keepOpen(app, own)
 	s.kill("gateway-we")
 	if err := open.SetDeadline(time.Now().Add(patience)); err != nil {
@@ -182,8 +183,7 @@ func TestGatewayKilled(t *testing.T) {
 		t.Errorf("the connection to the dead gateway: %v, want a reset or an end", err)
 	}
 	s.eventually("wait for the gateway", func() error { _, err := s.askToken(app); return err })
-	s.makeTable(s.client(app, ""), own, token) // the gateway's own tables are in its memory
-	s.insertAcross(app, token)
+	s.insertAcross(app, token) // into the table that was there before
 	s.wantCaller(own, "10.13.76.36")
 	s.wantInsert(far, "", own, token, http.StatusForbidden, denied)
 }

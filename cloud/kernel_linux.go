@@ -216,14 +216,14 @@ func (w *kernelWorld) removeVM(number uint32) error {
 
 // setPublic tells the Internet where public addresses are.
 func (w *kernelWorld) setPublic(snapshot *model.Snapshot) error {
-	addresses := publicAddresses(snapshot)
+	addresses, shared := publicAddresses(snapshot), natAddresses(snapshot)
 	var problems []error
 	for name, have := range w.nodes {
 		switch {
 		case have.gateway != nil:
 			problems = append(problems, have.gateway.SetPublic(addresses[name]))
 		case have.edge != nil:
-			problems = append(problems, have.edge.SetPublic(addresses[name]))
+			problems = append(problems, have.edge.SetPublic(addresses[name], shared[name]))
 		}
 	}
 	return errors.Join(problems...)
@@ -247,6 +247,19 @@ func publicAddresses(snapshot *model.Snapshot) map[string][]netip.Addr {
 						out[wanted.Name] = append(out[wanted.Name], public.IPv4)
 					}
 				}
+			}
+		}
+	}
+	return out
+}
+
+// natAddresses lists, by edge, the addresses of its region's NAT gateways.
+func natAddresses(snapshot *model.Snapshot) map[string][]netip.Addr {
+	out, addresses := map[string][]netip.Addr{}, snapshot.NATAddresses()
+	for _, wanted := range snapshot.Nodes {
+		for _, gateway := range snapshot.NatGateways {
+			if wanted.Role == model.RoleEdge && gateway.Location == wanted.Location {
+				out[wanted.Name] = append(out[wanted.Name], addresses[gateway.ID.Key()]...)
 			}
 		}
 	}

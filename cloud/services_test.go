@@ -300,24 +300,6 @@ func jsonOf(method, path string, value any) http.Handler {
 	})
 }
 
-func cosmosStory() serviceStory {
-	denied := plainDenied(`"code":"Forbidden"`, "This is blocked by your Cosmos DB account firewall settings.")
-	return serviceStory{
-		endpoint: "Microsoft.AzureCosmosDB", policy: "Microsoft.DocumentDB/databaseAccounts/",
-		backend:  jsonOf(http.MethodGet, "/dbs/store", map[string]any{"id": "store", "_rid": "c3RvcmU="}),
-		document: `{type: Microsoft.DocumentDB/databaseAccounts, name: cosmos-story, location: westeurope, tags: {postern.backend: "%s"}, properties: {databaseAccountOfferType: Standard, RULES}}`,
-		shut:     "isVirtualNetworkFilterEnabled: true", open: "isVirtualNetworkFilterEnabled: true, virtualNetworkRules: [{id: " + appSubnet + "}]",
-		use: plainUse(http.MethodGet, "https://cosmos-story.documents.azure.com/dbs/store", "", `"id":"store"`),
-		denied: func(err error, address string) error {
-			want := "through public internet"
-			if address != "" {
-				want = "Request originated from client VNET through service endpoint"
-			}
-			return errors.Join(denied(err, address), plainDenied(want)(err, address))
-		},
-	}
-}
-
 func cognitiveStory() serviceStory {
 	return serviceStory{
 		endpoint: "Microsoft.CognitiveServices", policy: "Microsoft.CognitiveServices/accounts/",

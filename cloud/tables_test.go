@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"strconv"
 	"testing"
 	"time"
 
@@ -47,11 +44,28 @@ func (s *stage) byToken(from Machine, account string) *aztables.ServiceClient {
 
 func (s *stage) byKey(from Machine, account string) *aztables.ServiceClient {
 	s.t.Helper()
+	return s.tablesAt(from, account, "https://"+tableHost(account))
+}
+
+// tablesByPath is byKey in path style.
+func (s *stage) tablesByPath(from Machine, account string) *aztables.ServiceClient {
+	s.t.Helper()
+	return s.tablesAt(from, account, s.byPath(account, "10002"))
+}
+
+// byPath is the address of an account in path style.
+func (s *stage) byPath(account, port string) string {
+	s.t.Helper()
+	return "http://" + net.JoinHostPort(s.lookup(account).String(), port) + "/" + account
+}
+
+func (s *stage) tablesAt(from Machine, account, address string) *aztables.ServiceClient {
+	s.t.Helper()
 	credential, err := aztables.NewSharedKeyCredential(account, s.keyOf(account))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	client, err := aztables.NewServiceClientWithSharedKey("https://"+tableHost(account), credential, s.tableOptions(from))
+	client, err := aztables.NewServiceClientWithSharedKey(address, credential, s.tableOptions(from))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -151,70 +165,23 @@ func TestAzureClient(t *testing.T) {
 			s.wantCaller(own, "10.13.76.36")
 		})
 		t.Run("by the account's key", func(t *testing.T) { s := s.in(t); s.useTables(s.byKey(app, own), "bykey") })
+		t.Run("by path style", func(t *testing.T) { s := s.in(t); s.useTables(s.tablesByPath(app, own), "bypath") })
 		t.Run("FW-12 a subnet that is not allowed", func(t *testing.T) {
 			s := s.in(t)
 			s.wantDenied(s.byToken(far, own))
 			s.wantDenied(s.byKey(far, own))
+			s.wantDenied(s.tablesByPath(far, own))
+		})
+		t.Run("an account that is made again has nothing of the first", func(t *testing.T) {
+			s := s.in(t)
+			s.makeTable(s.client(app, ""), another, s.token(app))
+			s.remove("storageAccounts/" + another)
+			s.apply(account(another, "westeurope", ""))
+			if page, err := s.byKey(app, another).NewListTablesPager(nil).NextPage(s.ctx); err != nil || len(page.Tables) != 0 {
+				t.Errorf("got %d tables, %v", len(page.Tables), err)
+			}
 		})
 	})
-}
-
-// azuriteVariable names the environment variable with the path of Azurite's executable.
-const azuriteVariable = "POSTERN_AZURITE"
-
-func TestAzurite(t *testing.T) {
-	azurite := os.Getenv(azuriteVariable)
-	if azurite == "" {
-		t.Skipf("%s is not set: npm install azurite in some folder, and set it to node_modules/.bin/azurite there", azuriteVariable)
-	}
-	onBothDataPaths(t, func(t *testing.T, dataPath string) {
-		s := start(t, dataPath, "", application...)
-		app, far := s.machine("nic-app"), s.machine("nic-far")
-		backend := s.startAzurite(azurite, own, s.keyOf(own))
-		s.apply(subnet("vnet/app", "10.13.76.0/24", withStorage),
-			fmt.Sprintf("{type: storageAccounts, name: %s, location: westeurope, tags: {postern.backend: %q}, properties: {networkAcls: {%s}}}", own, backend, appAlone))
-		s.useTables(s.byKey(app, own), "toazurite")
-		s.wantCaller(own, "10.13.76.36")
-		s.wantDenied(s.byKey(far, own))
-	})
-}
-
-// startAzurite starts an Azurite that this cloud's gateways reach, and answers its address: on a machine of the
-// Internet where gateways are namespaces, on this computer's loopback where they are part of this process.
-func (s *stage) startAzurite(program, account, key string) string {
-	s.t.Helper()
-	host := "127.0.0.1"
-	dial := new(net.Dialer).DialContext
-	command := func(name string, arguments ...string) (*exec.Cmd, func() error) {
-		command := exec.CommandContext(s.ctx, name, arguments...)
-		return command, command.Start
-	}
-	if s.DataPath() == Kernel {
-		host = "198.51.100.50"
-		machine := s.outsider("azurite", host)
-		dial, command = machine.DialContext, commandOn(s.ctx, machine)
-	}
-	port := strconv.Itoa(freePort(s.t))
-	started, run := command(program, "--silent", "--disableTelemetry", "--skipApiVersionCheck", "--location", s.t.TempDir(),
-		"--tableHost", host, "--tablePort", port, "--blobHost", host, "--blobPort", "0", "--queueHost", host, "--queuePort", "0")
-	started.Env = append(os.Environ(), "AZURITE_ACCOUNTS="+account+":"+key)
-	started.Stderr = logWriter{s.t}
-	if err := run(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() {
-		_ = started.Process.Kill() // it may have ended with the cloud
-		_ = started.Wait()
-	})
-	address := net.JoinHostPort(host, port)
-	s.eventually("wait for Azurite", func() error {
-		conn, err := dial(s.ctx, "tcp", address)
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	})
-	return address
 }
 
 // freePort is a port that nobody had a moment ago.

@@ -22,7 +22,8 @@ func (in *indexed) edge(node *model.Node) (*plan.Edge, error) {
 			return nil, err
 		}
 	}
-	return &plan.Edge{OutboundAddress: node.OutboundAddress, PlatformPool: node.PlatformPool, NICs: nics}, nil
+	return &plan.Edge{OutboundAddress: node.OutboundAddress, PlatformPool: node.PlatformPool, NICs: nics,
+		NATGateways: in.nats.byRegion[node.Location]}, nil
 }
 
 // edgePart is what an edge has of one network: the NICs that are in the edge's region.
@@ -35,10 +36,14 @@ func (in *indexed) edgePart(network *network, node *model.Node) *part {
 		if nic.subnet == nil || nic.Location != node.Location || in.locators[nic.Node].IsZero() {
 			continue
 		}
-		out.egress = append(out.egress, plan.EgressNIC{
+		entry := plan.EgressNIC{
 			Subnet: nic.subnet.Identity, IPv4: nic.IPv4, Locator: in.locators[nic.Node], Public: in.public(nic.NetworkInterface),
 			PlatformAddress: platformAddress(node.PlatformPool, nic.Number), Outbound: nic.subnet.DefaultOutboundAccess,
-		})
+		}
+		if gateway := in.nats.of(nic.subnet); gateway != nil {
+			entry.NATGateway, entry.NATAddress = gateway.ref, gateway.addressOf(nic.Number)
+		}
+		out.egress = append(out.egress, entry)
 	}
 	return out
 }

@@ -34,9 +34,13 @@ func (in *indexed) follow(next *model.Snapshot) {
 		apply(in.groups, d)
 		changed[d.key] = true
 	}
-	for _, d := range differences(in.PublicIPAddresses, next.PublicIPAddresses, publicID) {
+	publics := differences(in.PublicIPAddresses, next.PublicIPAddresses, publicID)
+	for _, d := range publics {
 		apply(in.publics, d)
 		changed[d.key] = true
+	}
+	if len(publics)+len(differences(in.NatGateways, next.NatGateways, natID)) > 0 {
+		in.followNATGateways(next, changed)
 	}
 	for _, d := range differences(in.ServiceEndpointPolicies, next.ServiceEndpointPolicies, policyID) {
 		apply(in.policies, d)

@@ -48,7 +48,9 @@ func TestFollow(t *testing.T) {
 }
 
 // drawRecord is the id of some resource.
-func drawRecord(t *rapid.T, w *world) string { return rapid.SampledFrom(w.cloud.Records("")).Draw(t, "resource").ID }
+func drawRecord(t *rapid.T, w *world) string {
+	return rapid.SampledFrom(w.cloud.Records("")).Draw(t, "resource").ID
+}
 
 func (w *world) delete(text string) error {
 	return w.change(func(change *resource.Change) error {

@@ -63,7 +63,7 @@ func (in *indexed) offer(whole *whole, node *model.Node) *offer {
 		out.addresses = append(out.addresses, instance.Address)
 		out.instances = append(out.instances, plan.Instance{
 			ID: instance.ID, Service: instance.Service, Space: instance.Space, Endpoint: instance.Endpoint, Name: instance.Name, Hosts: instance.Hosts,
-			Address: instance.Address, Keys: instance.Keys, Rules: instance.Rules, Ports: instance.Ports,
+			Address: instance.Address, Keys: instance.Keys, Created: instance.Created, Rules: instance.Rules, Ports: instance.Ports,
 			Backends: instance.Backends, Delivery: instance.Delivery,
 		})
 	}

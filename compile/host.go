@@ -42,7 +42,7 @@ func (in *indexed) host(node *model.Node) (*plan.Host, error) {
 		out.Services[services.ref] = services.table
 		entry := plan.NIC{
 			Number: nic.Number, ID: nic.ID, VNet: network.vnet.Number, Subnet: subnet.Identity, IPv4: nic.IPv4, MAC: nic.MAC,
-			Forwarding: nic.EnableIPForwarding, Outbound: in.hasOutbound(nic),
+			Forwarding: nic.EnableIPForwarding, Outbound: in.hasOutbound(nic), NATGateway: in.nats.of(subnet) != nil,
 			Routes: subnet.routesRef, Services: services.ref,
 			EnabledServices: subnet.table.EnabledServices(),
 		}
@@ -95,5 +95,5 @@ func (in *indexed) serviceTable(location model.Location) (*serviceTable, error) 
 
 // hasOutbound tells whether a NIC has some way out to the Internet (OUT-1, OUT-2).
 func (in *indexed) hasOutbound(nic nic) bool {
-	return in.public(nic.NetworkInterface).IsValid() || nic.subnet.DefaultOutboundAccess
+	return in.nats.of(nic.subnet) != nil || in.public(nic.NetworkInterface).IsValid() || nic.subnet.DefaultOutboundAccess
 }

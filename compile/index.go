@@ -19,6 +19,7 @@ type indexed struct {
 	tables   map[string]*model.RouteTable
 	groups   map[string]*model.NetworkSecurityGroup
 	publics  map[string]*model.PublicIPAddress
+	nats     *natGateways
 	policies map[string]*model.ServiceEndpointPolicy
 	services map[string]model.Service         // that subnets can reach, by endpoint
 	machines map[string]*model.VirtualMachine // by NIC
@@ -58,6 +59,7 @@ func vnetID(v *model.VirtualNetwork) model.ResourceID          { return v.ID }
 func tableID(t *model.RouteTable) model.ResourceID             { return t.ID }
 func groupID(g *model.NetworkSecurityGroup) model.ResourceID   { return g.ID }
 func publicID(p *model.PublicIPAddress) model.ResourceID       { return p.ID }
+func natID(g *model.NatGateway) model.ResourceID               { return g.ID }
 func policyID(p *model.ServiceEndpointPolicy) model.ResourceID { return p.ID }
 func machineID(m *model.VirtualMachine) model.ResourceID       { return m.ID }
 func interfaceID(n *model.NetworkInterface) model.ResourceID   { return n.ID }
@@ -70,6 +72,7 @@ func index(snapshot *model.Snapshot, catalogue *servicetag.Catalogue) *indexed {
 		tables:   byKey(snapshot.RouteTables, tableID),
 		groups:   byKey(snapshot.NetworkSecurityGroups, groupID),
 		publics:  byKey(snapshot.PublicIPAddresses, publicID),
+		nats:     natGatewaysOf(snapshot),
 		policies: byKey(snapshot.ServiceEndpointPolicies, policyID),
 		services: map[string]model.Service{},
 		machines: map[string]*model.VirtualMachine{},

@@ -136,7 +136,7 @@ func (in *indexed) use(made *network, ids ...model.ResourceID) {
 // occupy works out what the NICs of a subnet share, once for all of them.
 func (in *indexed) occupy(subnet *subnet) (err error) {
 	network := subnet.network
-	in.use(network, subnet.RouteTable, subnet.NetworkSecurityGroup)
+	in.use(network, subnet.RouteTable, subnet.NetworkSecurityGroup, subnet.NatGateway)
 	in.use(network, subnet.ServiceEndpointPolicies...)
 	if subnet.way, err = in.way(subnet); err != nil {
 		return err

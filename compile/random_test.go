@@ -190,6 +190,7 @@ func shuffled(snapshot *model.Snapshot, seed int64) *model.Snapshot {
 	}
 	out.NetworkInterfaces = mix(random, out.NetworkInterfaces)
 	out.PublicIPAddresses = mix(random, out.PublicIPAddresses)
+	out.NatGateways = mix(random, out.NatGateways)
 	out.VirtualMachines = mix(random, out.VirtualMachines)
 	out.ServiceEndpointPolicies = mix(random, out.ServiceEndpointPolicies)
 	out.Instances = mix(random, out.Instances)
@@ -226,8 +227,10 @@ const randomBase = `
 - {type: routeTables, name: tb, location: westeurope, properties: {routes: []}}
 - {type: serviceEndpointPolicies, name: pa, location: westeurope, properties: {serviceEndpointPolicyDefinitions: []}}
 - {type: serviceEndpointPolicies, name: pb, location: westeurope, properties: {serviceEndpointPolicyDefinitions: []}}
-- {type: publicIPAddresses, name: ia, location: westeurope, properties: {}}
-- {type: publicIPAddresses, name: ib, location: westeurope, properties: {}}
+- {type: publicIPAddresses, name: ia, location: westeurope, sku: {name: Standard}, properties: {publicIPAllocationMethod: Static}}
+- {type: publicIPAddresses, name: ib, location: westeurope, sku: {name: Standard}, properties: {publicIPAllocationMethod: Static}}
+- {type: natGateways, name: ga, location: westeurope, properties: {publicIpAddresses: [{id: publicIPAddresses/ia}]}}
+- {type: natGateways, name: gb, location: westeurope, properties: {}}
 - {type: virtualNetworks, name: va, location: westeurope, properties: {addressSpace: {addressPrefixes: [10.1.0.0/16]},
     subnets: [{name: sa, properties: {addressPrefix: 10.1.1.0/24}}, {name: sb, properties: {addressPrefix: 10.1.2.0/29}}]}}
 - {type: virtualNetworks, name: vb, location: westeurope, properties: {addressSpace: {addressPrefixes: [10.2.0.0/16]},
@@ -253,7 +256,7 @@ func drawDocument(t *rapid.T) string {
 	}
 	region := one("region", "westeurope", "westeurope", "westeurope", "westeurope", "westeurope", "westeurope", "northeurope")
 	name := one("name", "a", "a", "b", "b", "c")
-	switch one("type", "vnet", "subnet", "nic", "nic", "nic", "group", "table", "policy", "account", "public", "vm", "asg") {
+	switch one("type", "vnet", "subnet", "nic", "nic", "nic", "group", "table", "policy", "account", "public", "vm", "asg", "nat") {
 	case "vnet":
 		return fmt.Sprintf("{type: virtualNetworks, name: v%s, location: %s, properties: {addressSpace: {addressPrefixes: [%s]}, subnets: [{name: sa, properties: {addressPrefix: %s%s}}], virtualNetworkPeerings: %s}}",
 			name, region, one("space", "10.1.0.0/16", "10.1.0.0/16, 192.168.0.0/16", "10.2.0.0/16", "10.0.0.0/8", "10.2.0.0/16, 20.60.0.0/16", "172.16.0.0/11, 10.1.0.0/16"),
@@ -294,7 +297,10 @@ func drawDocument(t *rapid.T) string {
 			one("default", "Allow", "Deny"), list("rules", "{id: virtualNetworks/v%s}", "a/subnets/sa", "a/subnets/sb", "b/subnets/sa"),
 			list("ips", "{value: %s}", "198.51.100.7", "198.51.100.0/24"))
 	case "public":
-		return fmt.Sprintf("{type: publicIPAddresses, name: i%s, location: %s, properties: {}}", name, region)
+		return fmt.Sprintf("{type: publicIPAddresses, name: i%s, location: %s, sku: {name: Standard}, properties: {publicIPAllocationMethod: Static}}", name, region)
+	case "nat":
+		return fmt.Sprintf("{type: natGateways, name: g%s, location: %s, sku: {name: StandardV2}, properties: {publicIpAddresses: %s%s}}", name, region,
+			list("addresses", "{id: publicIPAddresses/i%s}", "a", "b", "c"), maybe("whole VNet", "sourceVirtualNetwork: {id: virtualNetworks/v"+name+"}"))
 	case "vm":
 		return fmt.Sprintf("{type: virtualMachines, name: m%s, location: %s, identity: {type: %s}, properties: {networkProfile: {networkInterfaces: [{id: networkInterfaces/n%s%d}]}}}",
 			name, region, one("identity", "SystemAssigned", "None"), name, rapid.IntRange(0, 9).Draw(t, "nic"))
@@ -307,6 +313,7 @@ func drawSubnet(one func(string, ...string) string, maybe func(string, string) s
 		maybe("table", "routeTable: {id: routeTables/t"+one("which table", "a", "b")+"}") +
 		maybe("endpoints", "serviceEndpoints: "+one("services", "[{service: Microsoft.Storage}]", "[{service: Microsoft.Storage.Global}, {service: Microsoft.Sql}]", "[{service: Microsoft.Storage}, {service: Microsoft.KeyVault}]")) +
 		maybe("policies", "serviceEndpointPolicies: "+list("which policies", "{id: serviceEndpointPolicies/p%s}", "a", "b")) +
+		maybe("NAT gateway", "natGateway: {id: natGateways/g"+one("which NAT gateway", "a", "b")+"}") +
 		maybe("private", "defaultOutboundAccess: false")
 }
 

@@ -76,7 +76,7 @@ func hostRows(h *plan.Host, part string) (rows [][]any) {
 	case "nics":
 		for _, nic := range h.NICs {
 			rows = append(rows, []any{nic.Number, nic.ID.Name(), "vnet", nic.VNet, "subnet", nic.Subnet, nic.IPv4, flags(
-				when(nic.Forwarding, "forwarding"), when(nic.Outbound, "outbound"), when(nic.DenyDNS, "denyDNS"),
+				when(nic.Forwarding, "forwarding"), when(nic.Outbound, "outbound"), when(nic.NATGateway, "natGateway"), when(nic.DenyDNS, "denyDNS"),
 				when(nic.DenyMetadata, "denyMetadata"), when(nic.Policy != "", "policy"))})
 		}
 	case "directory":
@@ -249,7 +249,11 @@ func edgeRows(e *plan.Edge) (rows [][]any) {
 		if nic.Public.IsValid() {
 			public = "public " + nic.Public.String()
 		}
-		rows = append(rows, []any{nic.Subnet, nic.IPv4, nic.Locator, public, "platform", nic.PlatformAddress, when(nic.Outbound, "outbound")})
+		row := []any{nic.Subnet, nic.IPv4, nic.Locator, public, "platform", nic.PlatformAddress, when(nic.Outbound, "outbound")}
+		if gateway, ok := e.NATGateways[nic.NATGateway]; ok {
+			row = append(row, gateway.ID.Name(), nic.NATAddress, gateway.Addresses)
+		}
+		rows = append(rows, row)
 	}
 	return rows
 }

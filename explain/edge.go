@@ -10,7 +10,6 @@ import (
 	"postern/packet"
 	"postern/pipeline"
 	"postern/plan"
-	"postern/wire"
 )
 
 // goOut takes a packet through the edge to the Internet.
@@ -19,7 +18,6 @@ func (w *walk) goOut(node plan.Node, data []byte) error {
 	if err != nil {
 		return err
 	}
-	function := wire.Parse(netip.AddrFrom16(packet.IPv6(data).Destination())).Function
 	result := edge.FromFabric(data, make([]byte, len(data)+pipeline.Headroom))
 	if result.Verdict.Action != model.ToInternet {
 		w.denyAtEdge(node, result.Verdict.Reason)
@@ -27,18 +25,24 @@ func (w *walk) goOut(node plan.Node, data []byte) error {
 	}
 	ip := packet.IPv4(result.Data)
 	source := netip.AddrFrom4(ip.Source())
-	shared := slices.ContainsFunc(node.Edge.NICs, func(nic plan.EgressNIC) bool { return nic.PlatformAddress == source })
+	shared := slices.IndexFunc(node.Edge.NICs, func(nic plan.EgressNIC) bool { return nic.PlatformAddress == source })
 	switch {
-	case function == model.FunctionRegionalEgress:
+	case result.Verdict.Reason == model.ReasonRegionalEgress:
 		w.step(node.Node, StepEdge, "FW-5", "the destination is a service of the NIC's own region: the source becomes the platform address %v, which no ipRules entry matches", source)
-	case shared:
+	case result.Verdict.Reason == model.ReasonNATGateway:
+		nic := node.Edge.NICs[shared]
+		name := node.Edge.NATGateways[nic.NATGateway].ID.Name()
+		w.step(node.Node, StepEdge, "OUT-1", "the subnet leaves by NAT gateway %s, which comes before public addresses and default outbound access: by the platform address %v", name, source)
+		source = nic.NATAddress
+		w.step(node.Node, StepNAT, "OUT-1", "the source becomes %v, a public address of NAT gateway %s", source, name)
+	case shared >= 0:
 		w.step(node.Node, StepEdge, "OUT-1", "the NIC has no public address: default outbound access, by the platform address %v", source)
 		source = node.Edge.OutboundAddress
 		w.step(node.Node, StepNAT, "OUT-1", "the source becomes the edge's outbound address %v, which many NICs share", source)
 	default:
 		w.step(node.Node, StepEdge, "OUT-1", "the source becomes the NIC's public address %v, one to one", source)
 	}
-	return w.onInternet(ip, netip.AddrPortFrom(source, sourcePort), node)
+	return w.onInternet(ip, netip.AddrPortFrom(source, sourcePort), node, result.Verdict.Reason)
 }
 
 func (w *walk) denyAtEdge(node plan.Node, reason model.Reason) {
@@ -46,7 +50,7 @@ func (w *walk) denyAtEdge(node plan.Node, reason model.Reason) {
 }
 
 // onInternet finds who has the destination: a gateway, a NIC behind an edge, or nobody of this cloud.
-func (w *walk) onInternet(ip packet.IPv4, source netip.AddrPort, from plan.Node) error {
+func (w *walk) onInternet(ip packet.IPv4, source netip.AddrPort, from plan.Node, reason model.Reason) error {
 	destination := netip.AddrFrom4(ip.Destination())
 	has := func(nic plan.EgressNIC) bool { return nic.Public == destination || nic.PlatformAddress == destination }
 	for _, node := range w.cloud.nodes() {
@@ -61,6 +65,11 @@ func (w *walk) onInternet(ip packet.IPv4, source netip.AddrPort, from plan.Node)
 				"%v is edge %s's outbound address: only answers to connections from inside come in there", destination, node.Node),
 				"use the NIC's private address, or give it a public one")
 			return nil
+		case node.Edge != nil && natGatewayAt(node.Edge, destination) != "":
+			w.deny(node.Node, StepNAT, ReasonNoListener, "OUT-1", fmt.Sprintf(
+				"%v is an address of NAT gateway %s: only answers to connections from inside come in there", destination, natGatewayAt(node.Edge, destination)),
+				"use the NIC's private address, or give it a public one")
+			return nil
 		}
 	}
 	if from.Edge.PlatformPool.IsValid() && from.Edge.PlatformPool.Contains(source.Addr()) {
@@ -70,9 +79,19 @@ func (w *walk) onInternet(ip packet.IPv4, source netip.AddrPort, from plan.Node)
 		return nil
 	}
 	w.step("internet", StepInternet, "", "nobody of this cloud has %v", destination)
-	w.end(Verdict{Outcome: Internet, At: from.Node, Reason: model.ReasonInternet.String(), Rule: "OUT-1",
+	w.end(Verdict{Outcome: Internet, At: from.Node, Reason: reason.String(), Rule: "OUT-1",
 		Detail: fmt.Sprintf("leaves to the Internet as %v", source.Addr()), Caller: source.String()})
 	return nil
+}
+
+// natGatewayAt is the name of the NAT gateway that has an address, "" for none.
+func natGatewayAt(edge *plan.Edge, address netip.Addr) string {
+	for _, gateway := range edge.NATGateways {
+		if slices.Contains(gateway.Addresses, address) {
+			return gateway.ID.Name()
+		}
+	}
+	return ""
 }
 
 // comeIn takes a packet from the Internet through an edge to a NIC.

@@ -131,6 +131,20 @@ func onlyOwn(s *model.Snapshot) {
 	app(s).ServiceEndpointPolicies = []model.ResourceID{policy.ID}
 }
 
+const natAddress = "203.0.113.40"
+
+// natGateway is the NAT gateway nat, with natAddress.
+func natGateway(s *model.Snapshot) model.ResourceID {
+	gateway := &model.NatGateway{ID: id("Microsoft.Network/natGateways", "nat"), Location: "westeurope"}
+	if len(s.NatGateways) == 0 {
+		public := &model.PublicIPAddress{ID: id("Microsoft.Network/publicIPAddresses", "pip-nat"), Location: "westeurope", IPv4: netip.MustParseAddr(natAddress), Standard: true}
+		s.PublicIPAddresses = append(s.PublicIPAddresses, public)
+		gateway.PublicIPAddresses = []model.ResourceID{public.ID}
+		s.NatGateways = append(s.NatGateways, gateway)
+	}
+	return gateway.ID
+}
+
 func table(account string) string { return account + ".table.core.windows.net:443" }
 
 func cloudOf(t testing.TB, snapshot *model.Snapshot) *Cloud {

@@ -47,7 +47,7 @@ func TestSameAsRealPackets(t *testing.T) {
 		}
 	}
 	for _, must := range []string{"denied", "delivered", "appliance", "service", "platform", "internet", "endpoint-policy", "appliance-unowned",
-		"security-group", "same-region", "no-virtual-network-rule", "no-outbound-access", "no-such-address", "ip-rule", "route-none"} {
+		"security-group", "same-region", "no-virtual-network-rule", "no-outbound-access", "no-such-address", "ip-rule", "route-none", "nat-gateway"} {
 		if seen[must] == 0 {
 			t.Errorf("no random packet met %q: %v", must, seen)
 		}
@@ -103,7 +103,7 @@ func randomTarget(r *rand.Rand, s *model.Snapshot) (host, account string, addres
 	case 6:
 		address = model.PlatformDNS
 	default:
-		text := []string{"198.51.100.9", "192.168.7.7", "10.13.76.200", "10.20.0.9", "203.0.113.250", "100.64.0.1"}[r.IntN(6)]
+		text := []string{"198.51.100.9", "192.168.7.7", "10.13.76.200", "10.20.0.9", "203.0.113.250", "100.64.0.1", natAddress}[r.IntN(7)]
 		address = netip.MustParseAddr(text)
 	}
 	return address.String(), "", address
@@ -123,6 +123,9 @@ func randomCloud(r *rand.Rand) *model.Snapshot {
 			subnet := &s.VirtualNetworks[i].Subnets[j]
 			subnet.DefaultOutboundAccess = !coin(3)
 			subnet.ServiceEndpoints = [][]string{nil, {"Microsoft.Storage"}, {"Microsoft.Storage.Global"}, {"Microsoft.Sql", "Microsoft.Storage"}}[r.IntN(4)]
+			if coin(4) {
+				subnet.NatGateway = natGateway(s)
+			}
 			if coin(3) {
 				subnet.RouteTable = randomRoutes(s, r)
 			}

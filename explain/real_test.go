@@ -113,13 +113,16 @@ func (n *network) send(nic *model.NetworkInterface, to netip.AddrPort, from uint
 				}
 				packet := slices.Clone(result.Data)
 				source := netip.AddrFrom4([4]byte(packet[12:16]))
-				if destination.Function == model.FunctionInternetEgress && node.Edge.PlatformPool.Contains(source) {
-					source = node.Edge.OutboundAddress
+				if destination.Function != model.FunctionRegionalEgress && node.Edge.PlatformPool.Contains(source) {
+					source = n.exitOf(node.Edge, source)
 					address := source.As4()
 					copy(packet[12:16], address[:])
 				}
 				var ended end
 				if data, ended = n.outside(name, packet, source, to, from, protocol, account); data == nil {
+					if ended.outcome == Internet {
+						ended.reason = result.Verdict.Reason.String()
+					}
 					return ended
 				}
 			}
@@ -130,6 +133,21 @@ func (n *network) send(nic *model.NetworkInterface, to netip.AddrPort, from uint
 	}
 	n.t.Fatalf("the packet from %s to %v has no end", nic.ID.Name(), to)
 	return end{}
+}
+
+// exitOf is what the NAT makes of a platform address.
+func (n *network) exitOf(edge *plan.Edge, platform netip.Addr) netip.Addr {
+	n.t.Helper()
+	for _, nic := range edge.NICs {
+		if nic.PlatformAddress == platform {
+			if nic.NATGateway != "" {
+				return nic.NATAddress
+			}
+			return edge.OutboundAddress
+		}
+	}
+	n.t.Fatalf("no NIC has platform address %v", platform)
+	return netip.Addr{}
 }
 
 // outside finds who has an address on the Internet: the answer is a fabric packet, or the end.
@@ -154,8 +172,16 @@ func (n *network) outside(from string, packet []byte, source netip.Addr, to neti
 		return nil, end{Denied, "internet", ReasonNoSuchHost}
 	}
 	for name, node := range n.plans {
-		if node.Edge != nil && node.Edge.OutboundAddress == to.Addr() {
+		if node.Edge == nil {
+			continue
+		}
+		if node.Edge.OutboundAddress == to.Addr() {
 			return nil, end{Denied, name, ReasonNoListener}
+		}
+		for _, gateway := range node.Edge.NATGateways {
+			if slices.Contains(gateway.Addresses, to.Addr()) {
+				return nil, end{Denied, name, ReasonNoListener}
+			}
 		}
 	}
 	return nil, end{Internet, from, "internet"}

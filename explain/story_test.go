@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"strings"
 	"testing"
 
 	"postern/model"
@@ -80,6 +81,32 @@ func TestStories(t *testing.T) {
 	}
 }
 
+// TestNATGateway covers that the NAT gateway is named, and the source that the other side sees (OUT-1).
+func TestNATGateway(t *testing.T) {
+	snapshot := demo()
+	app(snapshot).NatGateway = natGateway(snapshot)
+	cloud := cloudOf(t, snapshot)
+	e := explained(t, cloud, Question{From: "nic-app", To: "198.51.100.9:22"})
+	if e.Verdict.Caller != natAddress+":49152" {
+		t.Errorf("the other side sees %q, want %s\n%s", e.Verdict.Caller, natAddress, text(t, e))
+	}
+	for _, want := range []string{"NAT gateway nat", "the source becomes " + natAddress, "leaves to the Internet as " + natAddress} {
+		if !strings.Contains(text(t, e), want) {
+			t.Errorf("explain does not say %q:\n%s", want, text(t, e))
+		}
+	}
+	t.Run("FW-5 a service of the region sees the platform address all the same", func(t *testing.T) {
+		if e := explained(t, cloud, Question{From: "nic-app", To: table(ownAccount)}); e.Verdict.Caller != "100.64.0.1:49152" {
+			t.Errorf("it sees %q\n%s", e.Verdict.Caller, text(t, e))
+		}
+	})
+	t.Run("OUT-1 one of another region the NAT gateway's", func(t *testing.T) {
+		if e := explained(t, cloud, Question{From: "nic-app", To: table(germanAccount)}); e.Verdict.Caller != natAddress+":49152" {
+			t.Errorf("it sees %q\n%s", e.Verdict.Caller, text(t, e))
+		}
+	})
+}
+
 // TestOtherWays asks about what the demo's story does not meet.
 func TestOtherWays(t *testing.T) {
 	private := func(s *model.Snapshot) { s.VirtualNetworks[0].Subnets[1].DefaultOutboundAccess = false }
@@ -98,6 +125,19 @@ func TestOtherWays(t *testing.T) {
 	forwarder := func(s *model.Snapshot) {
 		s.NetworkInterfaces[1].EnableIPForwarding = true
 		routeVia(s, "0.0.0.0/0", model.NextHopVirtualAppliance, "10.13.77.4")
+	}
+	natted := func(s *model.Snapshot) {
+		s.VirtualNetworks[0].Subnets[1].DefaultOutboundAccess = false
+		for i := range s.VirtualNetworks[0].Subnets {
+			s.VirtualNetworks[0].Subnets[i].NatGateway = natGateway(s)
+		}
+	}
+	both := func(changes ...func(*model.Snapshot)) func(*model.Snapshot) {
+		return func(s *model.Snapshot) {
+			for _, change := range changes {
+				change(s)
+			}
+		}
 	}
 	udp := model.ProtocolUDP
 	tests := []struct {
@@ -118,6 +158,10 @@ func TestOtherWays(t *testing.T) {
 		{"ROUTE-14 to an appliance that forwards", forwarder, "nic-app", "198.51.100.9:22", 0, Appliance, "host-we-2", "delivered", "ROUTE-14"},
 		{"OUT-1 to the Internet", nil, "nic-app", "198.51.100.9:22", 0, Internet, "edge-we", "internet", "OUT-1"},
 		{"OUT-1 a private subnet", private, "nic-other", "198.51.100.9:22", 0, Denied, "host-we-2", "no-outbound-access", "OUT-1"},
+		{"OUT-1 by the NAT gateway, whatever public address the NIC has", natted, "nic-app", "198.51.100.9:22", 0, Internet, "edge-we", "nat-gateway", "OUT-1"},
+		{"OUT-1 by the NAT gateway out of a private subnet", natted, "nic-other", "198.51.100.9:22", udp, Internet, "edge-we", "nat-gateway", "OUT-1"},
+		{"OUT-1 an appliance comes before the NAT gateway", both(natted, forwarder), "nic-app", "198.51.100.9:22", 0, Appliance, "host-we-2", "delivered", "ROUTE-14"},
+		{"OUT-1 nobody is behind a NAT gateway's address", natted, "nic-app", natAddress + ":22", 0, Denied, "edge-we", ReasonNoListener, "OUT-1"},
 		{"the edge's own address", nil, "nic-app", "203.0.113.250:22", 0, Denied, "edge-we", ReasonNoListener, "OUT-1"},
 		{"NSG-1 an outbound rule", denyHTTPS, "nic-app", table(ownAccount), 0, Denied, "host-we-1", "security-group", "NSG-1"},
 		{"NSG-5 names cannot be asked for", denyDNS, "nic-app", table(ownAccount), 0, Denied, "host-we-1", "security-group", "NSG-5"},

@@ -48,7 +48,7 @@ type connection struct {
 	closed  error
 
 	mu       sync.Mutex
-	admitted map[string]admission // by the key of the instance's id
+	admitted map[string]*admission // by the key of the instance's id
 	revoked  bool
 	missing  string          // why, for one that logs itself
 	cancel   func()          // ends the requests under way; nil before the first
@@ -178,8 +178,11 @@ func (c *connection) known(snapshot *Snapshot, target Target, managed firewall.M
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a, ok := c.admitted[target.Instance.key]
-	return a, ok && a.snapshot == snapshot && a.caller.Managed == managed && !c.revoked
+	a := c.admitted[target.Instance.key]
+	if a == nil {
+		return admission{}, false
+	}
+	return *a, a.snapshot == snapshot && a.caller.Managed == managed && !c.revoked
 }
 
 // remember registers an admission. It answers false where the connection was revoked meanwhile.
@@ -190,9 +193,9 @@ func (c *connection) remember(a admission) bool {
 		return false
 	}
 	if c.admitted == nil {
-		c.admitted = make(map[string]admission, 1)
+		c.admitted = make(map[string]*admission, 1)
 	}
-	c.admitted[a.target.Instance.key] = a
+	c.admitted[a.target.Instance.key] = &a
 	return true
 }
 

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"postern/gateway/relay"
 	"postern/model"
 	"postern/plan"
 	"postern/service/all"
@@ -156,6 +157,13 @@ func (l fabricListener) Accept() (net.Conn, error) {
 	return fabricConn{conn.(*net.TCPConn), l.way.local, netip.AddrPortFrom(l.way.peer, port)}, nil
 }
 
+// Saying implements saying.
+func (l fabricListener) Saying() (net.Listener, say) {
+	return l.Listener, func(_, peer netip.AddrPort) (netip.AddrPort, netip.AddrPort) {
+		return l.way.local, netip.AddrPortFrom(l.way.peer, peer.Port())
+	}
+}
+
 // rig is a running gateway with a log that can be read.
 type rig struct {
 	*Gateway
@@ -223,6 +231,7 @@ func (r *rig) listen(w way, serve func(net.Listener) error) string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	l = relay.Listen(l) // as node.KernelSockets does
 	r.serving.Go(func() {
 		if err := serve(fabricListener{l, w}); err != nil && !errors.Is(err, net.ErrClosed) {
 			r.t.Error(err)

@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"postern/firewall"
+	"postern/gateway/relay"
 	"postern/plan"
 )
 
@@ -41,7 +43,7 @@ type Config struct {
 	// identity is known.
 	Tokens func(raw string, audiences []string) (firewall.Managed, error)
 
-	// Dial opens connections to backends; nil: net.Dialer's.
+	// Dial opens connections to backends; nil: net.Dialer's, and package relay's for what is passed through.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	// GetCertificate gives the certificate for a server name; needed for ServeTLS.
@@ -71,7 +73,8 @@ type Gateway struct {
 	proxy       *httputil.ReverseProxy
 	transport   *transport
 	health      *health
-	handoff     *handoff // connections for server
+	handoff     *handoff     // connections for server
+	relay       *relay.Relay // passes the kernel's connections on; nil where backends are dialled by others, or there is none
 	connections registry
 	metrics     *metrics
 
@@ -95,6 +98,7 @@ func New(config Config) (*Gateway, error) {
 	if config.Logger == nil {
 		config.Logger = slog.Default()
 	}
+	ownDial := config.Dial != nil
 	if config.Dial == nil {
 		config.Dial = (&net.Dialer{Timeout: defaultHeaderTimeout}).DialContext
 	}
@@ -105,6 +109,11 @@ func New(config Config) (*Gateway, error) {
 	var err error
 	if g.metrics, err = newMetrics(config.Metrics, &g.connections, config.AccessLog); err != nil {
 		return nil, err
+	}
+	if !ownDial {
+		if g.relay, err = relay.New(runtime.GOMAXPROCS(0)); err != nil {
+			config.Logger.Debug("connections are passed on in goroutines", "reason", err)
+		}
 	}
 	g.transport = newTransport(g)
 	g.proxy = newProxy(g.transport, config.Logger)
@@ -166,6 +175,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	go func() { g.serving.Wait(); close(done) }()
 	select {
 	case <-done:
+		g.endRelay()
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("shut gateway down: %w", ctx.Err())
@@ -183,10 +193,17 @@ func (g *Gateway) Close() error {
 		err = errors.Join(err, c.Close())
 	}
 	g.serving.Wait()
+	g.endRelay()
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("close gateway: %w", err)
 	}
 	return nil
+}
+
+func (g *Gateway) endRelay() {
+	if g.relay != nil {
+		g.relay.Close()
+	}
 }
 
 type connectionKey struct{}

@@ -22,6 +22,7 @@ import (
 type Request struct {
 	Instance *Instance
 	Part     string // sub-service
+	Root     string // what the path begins with where it names the instance: "/sta"; "" where the Host does
 	Caller   Caller
 	Decision Decision
 	ID       string // what the log has as requestId, unless the answer sets the service's own header for it
@@ -113,11 +114,7 @@ func (g *Gateway) answer(w *response, r *http.Request, c *connection, x *exchang
 	caller := Identify(snapshot, c.local, c.peer)
 	x.entry.setCaller(caller, snapshot)
 
-	serverName := ""
-	if r.TLS != nil {
-		serverName = r.TLS.ServerName
-	}
-	target, err := snapshot.asked(r.Host, serverName)
+	target, root, err := snapshot.askedBy(r, caller)
 	if err != nil && target.Service == nil {
 		target.Service, target.Part = snapshot.zonesInForce().guess(r.Host)
 	}
@@ -131,7 +128,7 @@ func (g *Gateway) answer(w *response, r *http.Request, c *connection, x *exchang
 		w.spoken = target.Service.Spoken()
 	}
 	if name := w.spoken.Operation; name != nil {
-		x.entry.Operation = name(target.Part, r)
+		x.entry.Operation = name(target.Part, below(root, r))
 	}
 	refuse := func(fault service.Fault) {
 		denial.Fault, denial.Time, denial.Subnet = fault, time.Now(), model.ResourceID(x.entry.Subnet)
@@ -176,8 +173,8 @@ func (g *Gateway) answer(w *response, r *http.Request, c *connection, x *exchang
 	}
 	x.decision = decisionAllow
 	instance := admitted.target.Instance
-	request := Request{Instance: instance, Part: target.Part, Caller: admitted.caller, Decision: admitted.decision, ID: x.entry.RequestID,
-		entry: &x.entry}
+	request := Request{Instance: instance, Part: target.Part, Root: root, Caller: admitted.caller, Decision: admitted.decision,
+		ID: x.entry.RequestID, entry: &x.entry}
 	handler := g.config.BuiltIn[instance.Service+"/"+target.Part]
 	switch {
 	case len(backendsOf(instance, target.Part)) > 0:

@@ -136,17 +136,17 @@ func (c *connection) rejudge(judged *judgements) (revoked []revocation) {
 	if c.revoked || len(c.admitted) == 0 {
 		return nil
 	}
-	var moved []admission
+	var moved []*admission
 	for key, was := range c.admitted {
 		caller := Identify(judged.snapshot, c.local, c.peer)
 		caller.Managed = was.caller.Managed
 		target := judged.again(was.target)
 		decision := judged.judge(caller, target)
 		if !decision.Allow {
-			revoked = append(revoked, revocation{connection: c, was: was, now: decision, at: time.Now()})
+			revoked = append(revoked, revocation{connection: c, was: *was, now: decision, at: time.Now()})
 			continue
 		}
-		now := admission{snapshot: judged.snapshot, caller: caller, target: target, decision: decision}
+		now := &admission{snapshot: judged.snapshot, caller: caller, target: target, decision: decision}
 		if key == target.Instance.key {
 			c.admitted[key] = now
 			continue

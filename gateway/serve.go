@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
 	"postern/firewall"
+	"postern/gateway/relay"
 	"postern/model"
 )
 
@@ -21,14 +23,26 @@ func (g *Gateway) Serve(l net.Listener, port uint16) error {
 		return errors.Join(fmt.Errorf("serve port %d: the gateway is closed", port), l.Close())
 	}
 	defer g.listening.remove(l)
+	links, say := g.links(l)
 	var pause time.Duration
 	for {
-		conn, err := l.Accept()
+		var conn net.Conn
+		var link *relay.Link
+		var err error
+		if links != nil && g.snapshot.Load().passes(port) {
+			link, err = g.relay.Accept(links, say)
+		} else {
+			conn, err = l.Accept()
+		}
 		var temporary interface{ Temporary() bool }
 		switch {
 		case err == nil:
 			pause = 0
-			g.accept(conn, port)
+			if link != nil {
+				g.acceptLink(link, port)
+			} else {
+				g.accept(conn, port)
+			}
 		case errors.As(err, &temporary) && temporary.Temporary() && g.listening.wait(g.nextPause(&pause)):
 			// No file descriptors, for example: what is open goes on, and others are accepted when some are free again.
 		case g.listening.closed():
@@ -37,6 +51,25 @@ func (g *Gateway) Serve(l net.Listener, port uint16) error {
 			return fmt.Errorf("serve on %s: %w", l.Addr(), err)
 		}
 	}
+}
+
+// say tells the addresses that a connection shall have for the gateway; nil: those of its socket.
+type say func(local, peer netip.AddrPort) (sayLocal, sayPeer netip.AddrPort)
+
+// saying is a listener whose connections have other addresses than their sockets.
+type saying interface{ Saying() (net.Listener, say) }
+
+// links is how connections that are passed on can be accepted from a listener; nil where they cannot.
+func (g *Gateway) links(l net.Listener) (*relay.Listener, say) {
+	if g.relay == nil {
+		return nil, nil
+	}
+	var addresses say
+	if other, ok := l.(saying); ok {
+		l, addresses = other.Saying()
+	}
+	links, _ := l.(*relay.Listener)
+	return links, addresses
 }
 
 // nextPause doubles a pause from 5 ms to 1 s.
@@ -63,6 +96,24 @@ func (g *Gateway) accept(conn net.Conn, port uint16) {
 	default:
 		g.serving.Go(func() { g.pass(c, way) })
 	}
+}
+
+// acceptLink is accept for a connection that is perhaps passed on.
+func (g *Gateway) acceptLink(link *relay.Link, port uint16) {
+	snapshot := g.snapshot.Load()
+	way := snapshot.Way(Identify(snapshot, addressOf(link.LocalAddr()), addressOf(link.RemoteAddr())), port)
+	if way == model.WayTCP || way == model.WayTLS {
+		c := g.connections.accept(link, g.config.StallTimeout)
+		c.protocol = string(way)
+		g.passLink(c, link, way)
+		return
+	}
+	if _, err := link.Leave(nil); err != nil {
+		g.config.Logger.Debug("an accepted connection is gone", "peer", link.RemoteAddr(), "error", err)
+		link.Close()
+		return
+	}
+	g.accept(link, port)
 }
 
 // Way is how a connection of a caller to a port is read; "" where nobody answers there. Without a plan, and where nobody

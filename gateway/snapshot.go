@@ -24,6 +24,7 @@ type Snapshot struct {
 	policies  map[plan.Ref]map[string]struct{} // instance id keys that a policy lists
 	addresses map[netip.Addr]*Instance         // public addresses that the gateway answers on; nil: nobody's
 	endpoints map[model.Identity]*endpoint     // that instances are reached by
+	passing   map[uint16]bool                  // ports where some instance's connections are passed on unread, or by server name
 }
 
 // endpoint is one identity that packets for services have: a service that subnets enable, under one name or several.
@@ -54,6 +55,7 @@ func NewSnapshot(node plan.Node) (*Snapshot, error) {
 		policies:  make(map[plan.Ref]map[string]struct{}, len(gateway.Policies)),
 		addresses: make(map[netip.Addr]*Instance, len(gateway.Addresses)+len(gateway.Instances)),
 		endpoints: make(map[model.Identity]*endpoint),
+		passing:   make(map[uint16]bool),
 	}
 	for _, address := range gateway.Addresses {
 		snapshot.addresses[address.Unmap()] = nil
@@ -113,6 +115,9 @@ func (s *Snapshot) addInstances() (problems []error) {
 		at := s.endpoint(in.Endpoint.Identity, in.Described)
 		for _, port := range in.Ports {
 			at.ways[port.Number] = port.Way
+			if port.Way == model.WayTCP || port.Way == model.WayTLS {
+				s.passing[port.Number] = true
+			}
 		}
 	}
 	slices.SortFunc(services, func(a, b model.Service) int { return cmp.Compare(a.Bit, b.Bit) })
@@ -135,6 +140,9 @@ func (s *Snapshot) endpoint(identity model.Identity, described *service.Service)
 
 // Instances are those of the plan.
 func (s *Snapshot) Instances() []plan.Instance { return s.plan.Instances }
+
+// passes tells whether connections to a port may be ones that are passed on.
+func (s *Snapshot) passes(port uint16) bool { return s != nil && s.passing[port] }
 
 // At finds the instance with a public address.
 func (s *Snapshot) At(address netip.Addr) (Target, bool) {

@@ -16,7 +16,7 @@ var layers = [][]string{
 	// One idea each, about nouns alone: formats, numbers, addresses.
 	{"wire", "packet", "plan", "servicetag", "template", "token", "certificate", "firewall", "demo/application",
 		"resource/sdktest",
-		"datapath/kernel/bpf", "datapath/userspace/splice"},
+		"datapath/kernel/bpf", "datapath/userspace/splice", "gateway/relay"},
 	// What a service is; each of them, with the protocols that they speak; their list; resources, which know no service.
 	{"service", "protocol/*"},
 	{"service/messaging"}, // what Service Bus and Event Hubs share

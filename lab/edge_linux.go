@@ -29,13 +29,16 @@ type Edge struct {
 	Pool     netip.Prefix // of platform addresses
 	internet *uplink
 	nat      *translation
+	public   publicAddresses // of NICs
+	shared   publicAddresses // of NAT gateways
 }
 
 // AddEdge adds an edge: fabric0 on the fabric, inet0 on the Internet, shadow0 toward the NICs. The Internet routes the
 // node's OutboundAddress and the pool of platform addresses, a part of 100.64.0.0/10, to it.
 //
-// A forwarded packet whose source is in the pool gets the OutboundAddress as its source, unless it carries the firewall
-// mark RegionalMark. 1:1 traffic of public addresses is not tracked.
+// A forwarded packet whose source is in the pool gets the OutboundAddress as its source, unless it carries a firewall mark:
+// RegionalMark leaves it as it is, any other is the address itself, its bytes as they stand in a packet. 1:1 traffic of
+// public addresses is not tracked.
 func (l *Lab) AddEdge(node model.Node, pool netip.Prefix) (*Edge, error) {
 	if !node.OutboundAddress.Is4() {
 		return nil, fmt.Errorf("add edge %s: outbound address %s: want an IPv4 address", node.Name, node.OutboundAddress)
@@ -90,20 +93,34 @@ func (e *Edge) withoutARP(ifname string) error {
 	return nil
 }
 
-// SetPublic makes these, and no others, the public addresses of the NICs behind the edge: the Internet routes them to
-// it, and it routes them to shadow0.
-func (e *Edge) SetPublic(addresses []netip.Addr) error {
-	return e.internet.setPublic(addresses,
-		func(address netip.Addr) error {
-			if err := e.addRoute(way{destination: single(address), ifname: ShadowLink}); err != nil {
-				return err
-			}
-			return e.nat.addPublic(address)
-		},
-		func(address netip.Addr) error {
-			if err := e.deleteRoute(way{destination: single(address), ifname: ShadowLink}); err != nil {
-				return err
-			}
-			return e.nat.removePublic(address)
-		})
+// SetPublic makes these, and no others, the public addresses of the NICs and of the NAT gateways behind the edge: the Internet
+// routes them to it. It routes those of NICs to shadow0; at a NAT gateway's, what is no answer meets nobody.
+func (e *Edge) SetPublic(nics, natGateways []netip.Addr) error {
+	return e.internet.setPublic(
+		publicKind{&e.public, nics,
+			func(address netip.Addr) error {
+				if err := e.addRoute(way{destination: single(address), ifname: ShadowLink}); err != nil {
+					return err
+				}
+				return e.nat.add(e.nat.public, address)
+			},
+			func(address netip.Addr) error {
+				if err := e.deleteRoute(way{destination: single(address), ifname: ShadowLink}); err != nil {
+					return err
+				}
+				return e.nat.remove(e.nat.public, address)
+			}},
+		publicKind{&e.shared, natGateways,
+			func(address netip.Addr) error {
+				if err := e.addRoute(publicAnyIP(address)); err != nil {
+					return err
+				}
+				return e.nat.add(e.nat.outbound, address)
+			},
+			func(address netip.Addr) error {
+				if err := e.deleteRoute(publicAnyIP(address)); err != nil {
+					return err
+				}
+				return e.nat.remove(e.nat.outbound, address)
+			}})
 }

@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
@@ -60,10 +61,24 @@ func (d *door) send(t *testing.T, from, to netip.AddrPort, payload string) {
 	ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolUDP, SrcIP: from.Addr().AsSlice(), DstIP: to.Addr().AsSlice()}
 	udp := &layers.UDP{SrcPort: layers.UDPPort(from.Port()), DstPort: layers.UDPPort(to.Port())}
 	udp.SetNetworkLayerForChecksum(ip)
+	d.sendLayers(t, ip, udp, gopacket.Payload(payload))
+}
+
+// sendTCP sends a packet with the flags and numbers of header.
+func (d *door) sendTCP(t *testing.T, from, to netip.AddrPort, header *layers.TCP) {
+	t.Helper()
+	ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: from.Addr().AsSlice(), DstIP: to.Addr().AsSlice()}
+	header.SrcPort, header.DstPort = layers.TCPPort(from.Port()), layers.TCPPort(to.Port())
+	header.SetNetworkLayerForChecksum(ip)
+	d.sendLayers(t, ip, header)
+}
+
+func (d *door) sendLayers(t *testing.T, inside ...gopacket.SerializableLayer) {
+	t.Helper()
 	buffer := gopacket.NewSerializeBuffer()
-	if err := gopacket.SerializeLayers(buffer, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true},
-		&layers.Ethernet{SrcMAC: d.HardwareAddr(), DstMAC: d.router, EthernetType: layers.EthernetTypeIPv4},
-		ip, udp, gopacket.Payload(payload)); err != nil {
+	frame := append([]gopacket.SerializableLayer{
+		&layers.Ethernet{SrcMAC: d.HardwareAddr(), DstMAC: d.router, EthernetType: layers.EthernetTypeIPv4}}, inside...)
+	if err := gopacket.SerializeLayers(buffer, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, frame...); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Send(buffer.Bytes()); err != nil {
@@ -74,6 +89,19 @@ func (d *door) send(t *testing.T, from, to netip.AddrPort, payload string) {
 // receive waits for the next UDP packet that the edge routes to a NIC.
 func (d *door) receive(t *testing.T) (from, to netip.AddrPort, payload string) {
 	t.Helper()
+	packet := d.receiveOf(t, layers.LayerTypeUDP)
+	ip, udp := packet.NetworkLayer().(*layers.IPv4), packet.TransportLayer().(*layers.UDP)
+	return endpoint(ip.SrcIP, udp.SrcPort), endpoint(ip.DstIP, udp.DstPort), string(udp.Payload)
+}
+
+// receiveTCP is receive for TCP.
+func (d *door) receiveTCP(t *testing.T) *layers.TCP {
+	t.Helper()
+	return d.receiveOf(t, layers.LayerTypeTCP).TransportLayer().(*layers.TCP)
+}
+
+func (d *door) receiveOf(t *testing.T, transport gopacket.LayerType) gopacket.Packet {
+	t.Helper()
 	d.SetReadDeadline(time.Now().Add(patience))
 	buffer := make([]byte, 2048)
 	for range 100 {
@@ -82,13 +110,11 @@ func (d *door) receive(t *testing.T) (from, to netip.AddrPort, payload string) {
 			t.Fatal(err)
 		}
 		packet := gopacket.NewPacket(buffer[:count], layers.LayerTypeEthernet, gopacket.Default)
-		ip, isIP := packet.NetworkLayer().(*layers.IPv4)
-		udp, isUDP := packet.TransportLayer().(*layers.UDP)
-		if isIP && isUDP {
-			return endpoint(ip.SrcIP, udp.SrcPort), endpoint(ip.DstIP, udp.DstPort), string(udp.Payload)
+		if packet.Layer(layers.LayerTypeIPv4) != nil && packet.Layer(transport) != nil {
+			return packet
 		}
 	}
-	t.Fatal("no UDP among 100 packets")
+	t.Fatalf("no %v among 100 packets", transport)
 	panic("not reached")
 }
 
@@ -129,12 +155,74 @@ func TestEdgeOutbound(t *testing.T) {
 		if err := c.edge.addAddress("lo", single(own)); err != nil {
 			t.Fatal(err)
 		}
-		for mark, want := range map[int]netip.Addr{RegionalMark: own, 0: outboundAddress, 2: outboundAddress} {
+		for mark, want := range map[int]netip.Addr{RegionalMark: own, 0: outboundAddress} {
 			if peer := seenFrom(t, c.edge, own, mark, server); peer.Addr() != want {
 				t.Errorf("mark %d: the server saw %s, want %s", mark, peer, want)
 			}
 		}
 	})
+}
+
+// The door cannot mark packets, as the programs do; sockets of the edge can.
+func TestEdgeNATGateway(t *testing.T) {
+	c := newCloud(t)
+	server := netip.AddrPortFrom(outsiderAddress, echo(t, c.outsider))
+	own := netip.MustParseAddr("100.64.9.9")
+	if err := c.edge.addAddress("lo", single(own)); err != nil {
+		t.Fatal(err)
+	}
+	gateway := netip.MustParseAddr("20.50.2.1")
+	if err := c.edge.SetPublic(nil, []netip.Addr{gateway}); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("OUT-1 the mark is the NAT gateway's address", func(t *testing.T) {
+		if peer := seenFrom(t, c.edge, own, markOf(gateway), server); peer.Addr() != gateway {
+			t.Errorf("the server saw %s, want %s", peer, gateway)
+		}
+	})
+	t.Run("OUT-1 nobody comes in by a NAT gateway's address", func(t *testing.T) {
+		conn, err := c.outsider.DialContext(bounded(t), "tcp", netip.AddrPortFrom(gateway, 80).String())
+		if !errors.Is(err, unix.ECONNREFUSED) {
+			t.Errorf("got %v, %v; want a refusal", conn, err)
+		}
+	})
+	t.Run("an address changes from a NAT gateway to a NIC and back", func(t *testing.T) {
+		d := openDoor(t, c.edge)
+		from := netip.AddrPortFrom(gateway, 4000)
+		if err := c.edge.SetPublic([]netip.Addr{gateway}, nil); err != nil {
+			t.Fatal(err)
+		}
+		d.send(t, from, server, "who am I")
+		if _, to, seen := d.receive(t); to != from || seen != from.String() {
+			t.Errorf("the reply went to %s, the server saw %s; want %s unchanged", to, seen, from)
+		}
+		if err := c.edge.SetPublic(nil, []netip.Addr{gateway}); err != nil {
+			t.Fatal(err)
+		}
+		if peer := seenFrom(t, c.edge, own, markOf(gateway), server); peer.Addr() != gateway {
+			t.Errorf("back again the server saw %s, want %s", peer, gateway)
+		}
+	})
+	t.Run("OUT-1 a TCP connection that the NAT does not know is reset", func(t *testing.T) {
+		d := openDoor(t, c.edge)
+		from := netip.MustParseAddrPort("100.64.0.5:4000")
+		d.sendTCP(t, from, server, &layers.TCP{ACK: true, PSH: true, Seq: 1000, Ack: 7000, Window: 1000})
+		reset := d.receiveTCP(t)
+		if !reset.RST || reset.Seq != 7000 || reset.DstPort != 4000 {
+			t.Errorf("got %+v, want a reset with sequence number 7000", reset)
+		}
+		// Of one that begins, the server's port answers: it is UDP's alone.
+		d.sendTCP(t, from, server, &layers.TCP{SYN: true, Seq: 1000, Window: 1000})
+		if answer := d.receiveTCP(t); !answer.RST || !answer.ACK || answer.Ack != 1001 {
+			t.Errorf("got %+v, want the server's refusal", answer)
+		}
+	})
+}
+
+// markOf is the mark that lets a packet leave from an address.
+func markOf(address netip.Addr) int {
+	bytes := address.As4()
+	return int(binary.NativeEndian.Uint32(bytes[:]))
 }
 
 // seenFrom asks an echo server who it sees, from a socket of the edge itself.
@@ -166,7 +254,7 @@ func TestEdgePublic(t *testing.T) {
 	server := netip.AddrPortFrom(outsiderAddress, echo(t, c.outsider))
 	d := openDoor(t, c.edge)
 	own := netip.AddrPortFrom(publicAddress, 4000)
-	if err := c.edge.SetPublic([]netip.Addr{publicAddress}); err != nil {
+	if err := c.edge.SetPublic([]netip.Addr{publicAddress}, nil); err != nil {
 		t.Fatal(err)
 	}
 	d.send(t, own, server, "who am I")
@@ -187,7 +275,7 @@ func TestEdgePublic(t *testing.T) {
 	if from, to, payload := d.receive(t); from != own || to != private || payload != "hello back" {
 		t.Errorf("the neighbour's reply %q came from %s to %s, want %s to %s", payload, from, to, own, private)
 	}
-	if err := c.edge.SetPublic(nil); err != nil {
+	if err := c.edge.SetPublic(nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.outsider.DialContext(bounded(t), "tcp", own.String()); !errors.Is(err, unix.ENETUNREACH) && !errors.Is(err, unix.EHOSTUNREACH) {

@@ -35,6 +35,7 @@ type Gateway struct {
 	*Namespace
 	Node     model.Node
 	internet *uplink
+	public   publicAddresses
 }
 
 // NodeAddress is a node's own address on the fabric: function 0, identity none, IPv4 part 0.0.0.1.
@@ -78,15 +79,15 @@ func (l *Lab) AddGateway(node model.Node) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("add gateway %s: %w", node.Name, err)
 	}
-	return &Gateway{namespace, node, internet}, nil
+	return &Gateway{Namespace: namespace, Node: node, internet: internet}, nil
 }
 
 // SetPublic makes these, and no others, the gateway's public IPv4 addresses: the Internet routes them to it, and it
 // accepts connections to them.
 func (g *Gateway) SetPublic(addresses []netip.Addr) error {
-	return g.internet.setPublic(addresses,
+	return g.internet.setPublic(publicKind{&g.public, addresses,
 		func(address netip.Addr) error { return g.addRoute(publicAnyIP(address)) },
-		func(address netip.Addr) error { return g.deleteRoute(publicAnyIP(address)) })
+		func(address netip.Addr) error { return g.deleteRoute(publicAnyIP(address)) }})
 }
 
 func publicAnyIP(address netip.Addr) way {

@@ -28,9 +28,11 @@ type uplink struct {
 	routerLink string     // on the Internet's router
 	address    netip.Addr // the machine's own; routes to it lead by this
 
-	mu     sync.Mutex
-	public map[netip.Addr]struct{} // what leads to it now
+	mu sync.Mutex // guards the publicAddresses of the machine
 }
+
+// publicAddresses are addresses that lead to a machine now, of one kind.
+type publicAddresses map[netip.Addr]struct{}
 
 func (l *Lab) prepareInternet() error {
 	return l.Internet.sysctl(setting{"ipv4/ip_forward", "1"})
@@ -62,7 +64,7 @@ func (l *Lab) joinInternet(namespace *Namespace) (*uplink, error) {
 }
 
 func (l *Lab) joinInternetAs(namespace *Namespace, number int, address netip.Addr) (*uplink, error) {
-	link := &uplink{lab: l, routerLink: fmt.Sprintf("inet%d", number), address: address, public: map[netip.Addr]struct{}{}}
+	link := &uplink{lab: l, routerLink: fmt.Sprintf("inet%d", number), address: address}
 	routerMAC, nodeMAC := linkMAC(macInternetRouter, number), linkMAC(macInternetNode, number)
 	routerEnd := end{l.Internet, link.routerLink, routerMAC, internetMTU}
 	nodeEnd := end{namespace, InternetLink, nodeMAC, internetMTU}
@@ -88,42 +90,77 @@ func (u *uplink) lead(prefix netip.Prefix) way {
 	return way{destination: prefix, ifname: u.routerLink, gateway: u.address}
 }
 
-// setPublic brings the public addresses to the wanted ones. New ones are first made known to the machine (add), then
-// to the Internet; old ones first leave the Internet, then the machine (remove). What failed is tried again by the
-// next call.
-func (u *uplink) setPublic(wanted []netip.Addr, add, remove func(netip.Addr) error) error {
-	want := make(map[netip.Addr]struct{}, len(wanted))
-	for _, address := range wanted {
-		if !address.Is4() {
-			return fmt.Errorf("set public addresses: %s: want an IPv4 address", address)
+// publicKind is one kind of public addresses of a machine: what the machine itself needs for one of them. What failed is tried
+// again by the next call.
+type publicKind struct {
+	have        *publicAddresses
+	wanted      []netip.Addr
+	add, remove func(netip.Addr) error
+}
+
+// setPublic brings the public addresses of every kind to the wanted ones: those that go do so first, so that an address can
+// change its kind. New ones are first made known to the machine, then to the Internet; old ones first leave the
+// Internet, then the machine.
+func (u *uplink) setPublic(kinds ...publicKind) error {
+	for _, kind := range kinds {
+		for _, address := range kind.wanted {
+			if !address.Is4() {
+				return fmt.Errorf("set public addresses: %s: want an IPv4 address", address)
+			}
 		}
-		want[address] = struct{}{}
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for address := range u.public {
-		if _, stays := want[address]; stays {
+	for _, kind := range kinds {
+		if err := u.withdraw(kind); err != nil {
+			return fmt.Errorf("set public addresses: %w", err)
+		}
+	}
+	for _, kind := range kinds {
+		if err := u.announce(kind); err != nil {
+			return fmt.Errorf("set public addresses: %w", err)
+		}
+	}
+	return nil
+}
+
+// withdraw takes away what is not wanted any more.
+func (u *uplink) withdraw(kind publicKind) error {
+	wanted := make(publicAddresses, len(kind.wanted))
+	for _, address := range kind.wanted {
+		wanted[address] = struct{}{}
+	}
+	for address := range *kind.have {
+		if _, stays := wanted[address]; stays {
 			continue
 		}
 		if err := u.lab.Internet.deleteRoute(u.lead(single(address))); err != nil {
-			return fmt.Errorf("set public addresses: %w", err)
+			return err
 		}
-		if err := remove(address); err != nil {
-			return fmt.Errorf("set public addresses: %w", err)
+		if err := kind.remove(address); err != nil {
+			return err
 		}
-		delete(u.public, address)
+		delete(*kind.have, address)
 	}
-	for address := range want {
-		if _, there := u.public[address]; there {
+	return nil
+}
+
+// announce adds what is wanted and not there.
+func (u *uplink) announce(kind publicKind) error {
+	if *kind.have == nil {
+		*kind.have = publicAddresses{}
+	}
+	for _, address := range kind.wanted {
+		if _, there := (*kind.have)[address]; there {
 			continue
 		}
-		if err := add(address); err != nil {
-			return fmt.Errorf("set public addresses: %w", err)
+		if err := kind.add(address); err != nil {
+			return err
 		}
 		if err := u.lab.Internet.addRoute(u.lead(single(address))); err != nil {
-			return errors.Join(fmt.Errorf("set public addresses: %w", err), remove(address))
+			return errors.Join(err, kind.remove(address))
 		}
-		u.public[address] = struct{}{}
+		(*kind.have)[address] = struct{}{}
 	}
 	return nil
 }

@@ -169,7 +169,7 @@ func TestGatewayPublicAddress(t *testing.T) {
 	if server.Addr().Unmap() != serviceAddress || client.Addr().Unmap() != outsiderAddress {
 		t.Errorf("server saw %s from %s, want %s from %s", server, client, serviceAddress, outsiderAddress)
 	}
-	if err := c.edge.SetPublic([]netip.Addr{serviceAddress}); err == nil {
+	if err := c.edge.SetPublic([]netip.Addr{serviceAddress}, nil); err == nil {
 		t.Error("an edge took an address that a gateway has")
 	}
 	if server, _, _ := ask(t, c.outsider, target); server.Addr().Unmap() != serviceAddress {

@@ -154,7 +154,7 @@ type Edge struct {
 }
 
 // SetPublic always returns a *PrerequisiteError.
-func (e *Edge) SetPublic(addresses []netip.Addr) error { return errNotLinux }
+func (e *Edge) SetPublic(nics, natGateways []netip.Addr) error { return errNotLinux }
 
 // NIC is what a VM's interface is made of.
 type NIC struct {

@@ -76,6 +76,7 @@ const (
 	FunctionPlatform       Function = 4 // name resolution and metadata
 	FunctionInternetEgress Function = 5 // leave to the Internet
 	FunctionRegionalEgress Function = 6 // leave to a service of the same region, from a platform address (FW-5)
+	FunctionNATEgress      Function = 7 // leave to the Internet from an address of the subnet's NAT gateway (OUT-1)
 )
 
 // Identity is a number that the control plane allots once and never uses again: a subnet's, or a service's.

@@ -16,6 +16,7 @@ type ServiceInstance struct {
 	Location Location
 	Address  netip.Addr // its own public IPv4 address, out of its service's tag; allotted at creation
 	Keys     [2]string  // shared keys, base64; allotted at creation. "" where the service has none
+	Created  int64      // when it was made, in microseconds since 1970: another instance of the id has another time
 	Rules    NetworkRules
 	Ports    []ServicePort
 	Hosts    []string // full names of its own, beside NAME.ZONE; lower case

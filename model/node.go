@@ -71,9 +71,35 @@ type Snapshot struct {
 	NetworkSecurityGroups   []*NetworkSecurityGroup
 	NetworkInterfaces       []*NetworkInterface
 	PublicIPAddresses       []*PublicIPAddress
+	NatGateways             []*NatGateway
 	VirtualMachines         []*VirtualMachine
 	ServiceEndpointPolicies []*ServiceEndpointPolicy
 	Instances               []*ServiceInstance
+}
+
+// NATAddresses are the public addresses of every NAT gateway that has one, sorted, by the gateway's key.
+func (s *Snapshot) NATAddresses() map[string][]netip.Addr {
+	if len(s.NatGateways) == 0 {
+		return nil
+	}
+	publics := make(map[string]netip.Addr, len(s.PublicIPAddresses))
+	for _, public := range s.PublicIPAddresses {
+		publics[public.ID.Key()] = public.IPv4
+	}
+	out := map[string][]netip.Addr{}
+	for _, gateway := range s.NatGateways {
+		var list []netip.Addr
+		for _, id := range gateway.PublicIPAddresses {
+			if address := publics[id.Key()]; address.IsValid() {
+				list = append(list, address)
+			}
+		}
+		if len(list) > 0 {
+			slices.SortFunc(list, netip.Addr.Compare)
+			out[gateway.ID.Key()] = list
+		}
+	}
+	return out
 }
 
 // Services are all services that subnets can reach: Azure's and those of the operator's own, in the order of their bits.

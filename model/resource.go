@@ -33,7 +33,7 @@ type Subnet struct {
 	Prefixes                []netip.Prefix
 	RouteTable              ResourceID // "" for none
 	NetworkSecurityGroup    ResourceID // "" for none
-	NatGateway              ResourceID // "" for none; kept for the API, no plan follows from it yet
+	NatGateway              ResourceID // "" for none of its own: the VNet's, if that has one
 	ServiceEndpoints        []string   // "Microsoft.Storage", "Microsoft.Storage.Global", ...
 	ServiceEndpointPolicies []ResourceID
 	DefaultOutboundAccess   bool // false: a private subnet (OUT-2)
@@ -191,6 +191,15 @@ type PublicIPAddress struct {
 	ID       ResourceID
 	Location Location
 	IPv4     netip.Addr // given, or allotted at creation
+	Standard bool       // static, of a SKU above Basic: a NAT gateway takes no other
+}
+
+// NatGateway is Microsoft.Network/natGateways (OUT-1).
+type NatGateway struct {
+	ID                   ResourceID
+	Location             Location
+	PublicIPAddresses    []ResourceID // without any it has no effect
+	SourceVirtualNetwork ResourceID   // the VNet that it serves wherever a subnet names no other, of the SKU StandardV2 alone; "" for none
 }
 
 // VirtualMachine is Microsoft.Compute/virtualMachines, as far as a VM here needs it.

@@ -31,6 +31,7 @@ const (
 	ReasonPlatform               // translated to the platform
 	ReasonInternet               // to the Internet, from the public or default outbound address
 	ReasonRegionalEgress         // to a service of the region without an endpoint, from a platform address
+	ReasonNATGateway             // to the Internet, from an address of the subnet's NAT gateway (OUT-1)
 	ReasonDelivered              // to a local NIC
 	ReasonTooBig                 // answered with ICMP "fragmentation needed"
 	ReasonPathChanged            // an open TCP connection whose way changed was reset (SE-3)
@@ -78,8 +79,8 @@ const ReasonFirstDenial = ReasonMalformed
 var reasonNames = [ReasonCount]string{
 	ReasonNone: "none", ReasonARP: "arp", ReasonVirtualNetwork: "virtual-network", ReasonAppliance: "appliance",
 	ReasonServiceEndpoint: "service-endpoint", ReasonPlatform: "platform", ReasonInternet: "internet",
-	ReasonRegionalEgress: "regional-egress", ReasonDelivered: "delivered", ReasonTooBig: "too-big",
-	ReasonPathChanged: "path-changed", ReasonNotOurs: "not-ours",
+	ReasonRegionalEgress: "regional-egress", ReasonNATGateway: "nat-gateway", ReasonDelivered: "delivered",
+	ReasonTooBig: "too-big", ReasonPathChanged: "path-changed", ReasonNotOurs: "not-ours",
 	ReasonMalformed: "malformed", ReasonSourceMAC: "source-mac", ReasonVLAN: "vlan-tag", ReasonIPv6: "ipv6-from-vm",
 	ReasonEtherType: "ether-type", ReasonARPIgnored: "arp-ignored", ReasonSourceAddress: "source-address",
 	ReasonDestination: "destination", ReasonFragmentFirstMissing: "fragment-first-missing",

@@ -95,18 +95,18 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 		return err
 	}
 	defer closeLog()
-	s.tables, err = tableservice.New(tableservice.Options{Suffix: storageSuffix, Authorizer: tableservice.Credentials{
+	if s.tables, err = openTables(options, tableservice.Credentials{
 		Keys: s.accountKeys, Tokens: func() token.Verifier { return issuer().Verifier() }, Suffix: storageSuffix,
-	}})
-	if err != nil {
+	}); err != nil {
 		return err
 	}
+	defer s.tables.Close()
 	minter := certificate.NewMinter(authority, suffixes(), nil)
 	registry := newMetrics()
 	s.gateway, err = gateway.New(gateway.Config{
 		Metrics:   registry,
-		AccessLog: log, BuiltIn: map[string]http.Handler{"storage/table": s.tables}, Tokens: managedIdentities(issuer),
-		Dial: new(net.Dialer).DialContext, GetCertificate: minter.GetCertificate, Logger: options.Log,
+		AccessLog: log, BuiltIn: map[string]http.Handler{"storage/table": withAccount(s.tables)}, Tokens: managedIdentities(issuer),
+		GetCertificate: minter.GetCertificate, Logger: options.Log,
 	})
 	if err != nil {
 		return err
@@ -182,13 +182,14 @@ func (s *service) Apply(ctx context.Context, node plan.Node) error {
 	if node.Gateway == nil {
 		return fmt.Errorf("plan of node %s is not a gateway's", node.Node)
 	}
-	keys := make(map[string][2]string, len(node.Gateway.Instances))
+	keys, owners := make(map[string][2]string, len(node.Gateway.Instances)), make(map[string]string, len(node.Gateway.Instances))
 	for _, instance := range node.Gateway.Instances {
 		if instance.Service == storage.Service.Name {
-			keys[strings.ToLower(instance.Name)] = instance.Keys
+			keys[strings.ToLower(instance.Name)], owners[strings.ToLower(instance.Name)] = instance.Keys, fmt.Sprintf("%s %d", instance.ID.Key(), instance.Created)
 		}
 	}
-	before := *s.keys.Swap(&keys)
+	s.keys.Store(&keys)
+	undropped := s.tables.Keep(owners) // who may come in is judged by the new plan all the same
 	if err := s.gateway.Apply(node); err != nil {
 		return err
 	}
@@ -198,15 +199,10 @@ func (s *service) Apply(ctx context.Context, node plan.Node) error {
 	if err := s.ports.set(node.Gateway); err != nil {
 		return err
 	}
-	for name := range before {
-		if _, stays := keys[name]; !stays {
-			s.tables.Forget(name)
-		}
-	}
 	if s.reach != nil {
-		return s.reach(ctx, node)
+		return errors.Join(undropped, s.reach(ctx, node))
 	}
-	return nil
+	return undropped
 }
 
 // Counters implements agent.Driver: a gateway judges requests, not packets.
@@ -218,6 +214,38 @@ func (s *service) Close() error { return s.gateway.Close() }
 func (s *service) accountKeys(account string) ([2]string, bool) {
 	keys, ok := (*s.keys.Load())[strings.ToLower(account)]
 	return keys, ok
+}
+
+// TablesFile is where a gateway keeps the rows of its table service, in the cloud's state folder.
+func TablesFile(dir, name string) string { return filepath.Join(dir, "tables", name+".db") }
+
+// openTables opens the table service. A file that cannot be read is no reason to serve nothing else: its rows are left as they
+// are, the log says so, and every request for tables is told to come again.
+func openTables(options GatewayOptions, credentials tableservice.Credentials) (*tableservice.Service, error) {
+	file := TablesFile(options.Dir, options.Name)
+	wanted := tableservice.Options{Suffix: storageSuffix, Authorizer: credentials, Path: file}
+	err := os.MkdirAll(filepath.Dir(file), 0o700)
+	if err == nil {
+		var tables *tableservice.Service
+		if tables, err = tableservice.New(wanted); err == nil {
+			return tables, nil
+		}
+	}
+	if options.Log != nil {
+		options.Log.Error("the tables that are built in are not served", "node", options.Name, "file", file, "error", err)
+	}
+	wanted.Path, wanted.Authorizer = "", tableservice.Unavailable{}
+	return tableservice.New(wanted)
+}
+
+// withAccount tells the table service which requests have the account in their path.
+func withAccount(tables http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked, ok := gateway.RequestFrom(r.Context()); ok && asked.Root != "" {
+			r = tableservice.ByPath(r, strings.TrimPrefix(asked.Root, "/"))
+		}
+		tables.ServeHTTP(w, r)
+	})
 }
 
 // suffixes are what the names end in that the cloud's certificates are for: the zones of the services.

@@ -13,6 +13,7 @@ import (
 
 	"postern/agent"
 	"postern/datapath/kernel"
+	"postern/gateway/relay"
 	"postern/model"
 	"postern/platform"
 	"postern/store"
@@ -58,9 +59,15 @@ func RunKernel(ctx context.Context, options KernelOptions) error {
 // KernelSockets are the sockets of the namespace that the process runs in.
 type KernelSockets struct{}
 
-// ListenTCP implements Sockets: both families, every address.
+// ListenTCP implements Sockets: both families, every address, and connections that a gateway can pass on in its relay.
 func (KernelSockets) ListenTCP(ctx context.Context, port uint16) (net.Listener, error) {
-	return new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf("[::]:%d", port))
+	var config net.ListenConfig
+	config.SetMultipathTCP(false) // no service needs it, and each connection would pay for it
+	listener, err := config.Listen(ctx, "tcp", fmt.Sprintf("[::]:%d", port))
+	if err != nil {
+		return nil, err
+	}
+	return relay.Listen(listener), nil
 }
 
 // ListenUDP implements Sockets.

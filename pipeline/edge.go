@@ -67,7 +67,7 @@ func (e *Edge) fromFabric(bytes, out []byte) Result {
 		return edgeResult(model.Pass, model.ReasonNotOurs, nil)
 	}
 	to := partsOf(packet.IPv6(bytes).Destination())
-	if to.locator != s.locator || to.function != model.FunctionInternetEgress && to.function != model.FunctionRegionalEgress {
+	if to.locator != s.locator || !isEgress(to.function) {
 		return edgeResult(model.Pass, model.ReasonNotOurs, nil)
 	}
 	outer, ok := packet.CheckIPv6(bytes)
@@ -86,20 +86,35 @@ func (e *Edge) fromFabric(bytes, out []byte) Result {
 	if inner.Source() != n.ipv4 {
 		return edgeResult(model.Drop, model.ReasonSourceAddress, nil)
 	}
-	source, reason := n.platform, model.ReasonRegionalEgress
-	if to.function == model.FunctionInternetEgress {
-		reason = model.ReasonInternet
-		switch {
-		case n.hasPublic:
-			source = n.public
-		case !n.outbound:
-			return edgeResult(model.Drop, model.ReasonNoOutbound, nil)
-		}
+	source, reason := n.leave(to.function)
+	if reason == model.ReasonNoOutbound {
+		return edgeResult(model.Drop, reason, nil)
 	}
 	data := packet.IPv4(out[:len(inner)])
 	copy(data, inner)
 	rewriteAddress(data, sourceSide, n.ipv4, source)
 	return edgeResult(model.ToInternet, reason, data)
+}
+
+// isEgress tells whether a function is an edge's.
+func isEgress(function model.Function) bool {
+	return function == model.FunctionInternetEgress || function == model.FunctionRegionalEgress || function == model.FunctionNATEgress
+}
+
+// leave gives the address that a NIC's packet leaves the edge under. Behind a platform address the edge's NAT goes on, with
+// the NAT gateway's address for ReasonNATGateway, and the outbound address for ReasonInternet (OUT-1).
+func (n *edgeNIC) leave(function model.Function) ([4]byte, model.Reason) {
+	switch {
+	case function == model.FunctionRegionalEgress:
+		return n.platform, model.ReasonRegionalEgress
+	case n.hasPublic && (function == model.FunctionInternetEgress || !n.natGateway):
+		return n.public, model.ReasonInternet
+	case n.natGateway:
+		return n.platform, model.ReasonNATGateway
+	case n.outbound:
+		return n.platform, model.ReasonInternet
+	}
+	return n.platform, model.ReasonNoOutbound
 }
 
 func (e *Edge) toFabric(bytes, out []byte) Result {

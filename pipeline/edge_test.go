@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"postern/model"
+	"postern/plan"
 )
 
 // TestMartian asks about the first and the last address of each private range, and about their neighbours outside.
@@ -26,6 +27,25 @@ func TestMartian(t *testing.T) {
 				t.Errorf("%v outside %s is refused", outside, text)
 			}
 		}
+	}
+}
+
+// TestEdgeNATPlan refuses plans whose NAT gateways do not fit together.
+func TestEdgeNATPlan(t *testing.T) {
+	address := netip.MustParseAddr("52.1.1.40")
+	for name, change := range map[string]func(*plan.Edge){
+		"a NAT gateway that is not there":   func(e *plan.Edge) { e.NICs[0].NATGateway, e.NICs[0].NATAddress = "other", address },
+		"an address that it does not have":  func(e *plan.Edge) { e.NICs[0].NATGateway, e.NICs[0].NATAddress = "nat", address.Next() },
+		"a NAT gateway without any address": func(e *plan.Edge) { e.NICs[0].NATGateway = "nat" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			node := edgePlan()
+			node.Edge.NATGateways = map[plan.Ref]plan.NATGateway{"nat": {ID: "nat", Addresses: []netip.Addr{address}}}
+			change(node.Edge)
+			if err := NewEdge().Apply(node); err == nil {
+				t.Error("the plan is taken")
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"postern/model"
 	"postern/plan"
@@ -21,6 +22,7 @@ type edgeSnapshot struct {
 type edgeNIC struct {
 	ipv4, public, platform [4]byte
 	hasPublic, outbound    bool
+	natGateway             bool
 	fabricAddress          [wire.AddressLen]byte
 }
 
@@ -37,21 +39,28 @@ func newEdgeSnapshot(node plan.Node) (*edgeSnapshot, error) {
 	s := &edgeSnapshot{locator: node.Locator, fabricMTU: node.FabricMTU,
 		fabric: make(map[nicAddress]*edgeNIC, len(node.Edge.NICs)), internet: make(map[[4]byte]*edgeNIC, len(node.Edge.NICs))}
 	for i := range node.Edge.NICs {
-		if err := s.add(&node.Edge.NICs[i]); err != nil {
+		if err := s.add(&node.Edge.NICs[i], node.Edge.NATGateways); err != nil {
 			return fail(fmt.Errorf("NIC %v of subnet %d: %w", node.Edge.NICs[i].IPv4, node.Edge.NICs[i].Subnet, err))
 		}
 	}
 	return s, nil
 }
 
-func (s *edgeSnapshot) add(p *plan.EgressNIC) error {
+func (s *edgeSnapshot) add(p *plan.EgressNIC, gateways map[plan.Ref]plan.NATGateway) error {
 	if !p.IPv4.Is4() || !p.PlatformAddress.Is4() {
 		return fmt.Errorf("its address %v and its platform address %v must both be IPv4", p.IPv4, p.PlatformAddress)
 	}
 	if p.Subnet == model.IdentityNone {
 		return fmt.Errorf("its subnet has no identity")
 	}
-	n := &edgeNIC{ipv4: p.IPv4.As4(), platform: p.PlatformAddress.As4(), outbound: p.Outbound}
+	gateway, err := resolve(gateways, "NAT gateway", p.NATGateway)
+	if err != nil {
+		return err
+	}
+	if p.NATGateway != "" && (!p.NATAddress.Is4() || !slices.Contains(gateway.Addresses, p.NATAddress)) {
+		return fmt.Errorf("%v is no address of its NAT gateway %s", p.NATAddress, gateway.ID)
+	}
+	n := &edgeNIC{ipv4: p.IPv4.As4(), platform: p.PlatformAddress.As4(), outbound: p.Outbound, natGateway: p.NATGateway != ""}
 	wire.Put(&n.fabricAddress, p.Locator, model.FunctionNIC, p.Subnet, n.ipv4)
 	key := nicAddress{p.Subnet, n.ipv4}
 	if s.fabric[key] != nil {

@@ -36,6 +36,20 @@ type flow struct {
 	viaKnown bool // false while only the other side has sent
 	byVM     bool // the VM opened it
 	closing  closing
+
+	ofGateway bool // the VM opened it while its subnet had a NAT gateway, which is its way to the Internet (OUT-1)
+}
+
+// changes tells whether a packet that goes by via, or directly to the Internet, goes another way than the flow's.
+func (f *flow) changes(via model.Identity, direct bool) bool {
+	return f.viaKnown && (f.via != via || f.ofGateway && direct)
+}
+
+// passage is what a flow is told of the way of a packet of the VM.
+type passage struct {
+	via     model.Identity
+	gateway bool // the NIC's subnet has a NAT gateway
+	direct  bool // to the Internet by no NAT gateway
 }
 
 // closing is a set of the ends of a TCP connection that were seen.
@@ -134,24 +148,24 @@ type sendResult uint8
 const (
 	flowMade sendResult = iota
 	flowRefreshed
-	flowPathChanged // and deleted (SE-3)
+	flowPathChanged // and deleted (SE-3, OUT-1)
 )
 
-// send notes a packet of the VM that gets through by via: step 10 of "From the VM".
-func (t *flowTable) send(key flowKey, now int64, via model.Identity, flags uint8) sendResult {
+// send notes a packet of the VM that gets through: step 10 of "From the VM".
+func (t *flowTable) send(key flowKey, now int64, by passage, flags uint8) sendResult {
 	shard := t.shard(key)
 	shard.mutex.Lock()
 	defer shard.mutex.Unlock()
 	have := shard.flows.get(key)
 	if have == nil || have.expired(key.protocol, now) {
-		shard.flows.put(key, flow{lastSeen: now, via: via, viaKnown: true, byVM: true, closing: closingOf(flags, true)})
+		shard.flows.put(key, flow{lastSeen: now, via: by.via, viaKnown: true, byVM: true, closing: closingOf(flags, true), ofGateway: by.gateway})
 		return flowMade
 	}
-	if key.protocol == model.ProtocolTCP && have.viaKnown && have.via != via {
+	if key.protocol == model.ProtocolTCP && have.changes(by.via, by.direct) {
 		shard.flows.remove(key)
 		return flowPathChanged
 	}
-	have.lastSeen, have.via, have.viaKnown = now, via, true
+	have.lastSeen, have.via, have.viaKnown = now, by.via, true
 	have.closing = have.closing.after(flags, true)
 	return flowRefreshed
 }

@@ -68,7 +68,7 @@ func numberedKey(i int) flowKey {
 func TestFlowTableIsBounded(t *testing.T) {
 	table := newFlowTable(maxFlows, 64)
 	for i := range maxFlows + maxFlows/4 {
-		table.send(numberedKey(i), int64(i), 0, 0)
+		table.send(numberedKey(i), int64(i), passage{}, 0)
 	}
 	if size := table.size(); size > maxFlows || size < maxFlows*9/10 {
 		t.Fatalf("%d flows of at most %d", size, maxFlows)
@@ -84,7 +84,7 @@ func TestFlowTableIsBounded(t *testing.T) {
 func TestFlowTableEvictsTheLeastRecentlyUsed(t *testing.T) {
 	table := newFlowTable(3, 1)
 	for _, i := range []int{1, 2, 3, 1, 4} { // 1 is used again, so 2 goes
-		table.send(numberedKey(i), 0, 0, 0)
+		table.send(numberedKey(i), 0, passage{}, 0)
 	}
 	for i, there := range map[int]bool{1: true, 2: false, 3: true, 4: true} {
 		if _, ok := table.find(numberedKey(i), 0); ok != there {

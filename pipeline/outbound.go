@@ -73,7 +73,7 @@ func (j *judge) ipv4FromVM(bytes []byte) Result {
 	if mtu, fits := j.fits(&taken, ip); !fits {
 		return j.tooBig(ip, &d, mtu)
 	}
-	if d.piece != laterFragment && !d.icmpError && !j.noteSent(&d, taken.via) {
+	if d.piece != laterFragment && !d.icmpError && !j.noteSent(&d, &taken) {
 		return j.resetVM(stepPath, ip, &d, model.ReasonPathChanged)
 	}
 	if taken.translated {
@@ -148,12 +148,13 @@ func (j *judge) fits(taken *way, ip packet.IPv4) (mtu int, fits bool) {
 	return mtu, length <= j.snapshot.fabricMTU
 }
 
-// noteSent is step 10. It is false where an open TCP connection would change its way (SE-3).
-func (j *judge) noteSent(d *datagram, via model.Identity) bool {
+// noteSent is step 10. It is false where an open TCP connection would change its way (SE-3, OUT-1).
+func (j *judge) noteSent(d *datagram, taken *way) bool {
 	key := d.outgoingKey(j.nic.number)
+	direct := taken.function == model.FunctionInternetEgress
 	if j.trace != nil {
 		have, ok := j.host.flows.find(key, j.now)
-		return !ok || d.protocol != model.ProtocolTCP || !have.viaKnown || have.via == via
+		return !ok || d.protocol != model.ProtocolTCP || !have.changes(taken.via, direct)
 	}
-	return j.host.flows.send(key, j.now, via, d.flags) != flowPathChanged
+	return j.host.flows.send(key, j.now, passage{taken.via, j.nic.natGateway, direct}, d.flags) != flowPathChanged
 }

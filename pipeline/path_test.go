@@ -33,9 +33,12 @@ func paths(t testing.TB) []path {
 	w.send(1, udpFragment(vmApp, storage, 7, 0x2000, firstPart))
 	arp, edgeIn := arpFrame(vmApp, "10.1.0.1", 1), egress(model.FunctionInternetEgress, tcpData(vmApp, outsider, 1, 2, 1400))
 	fromInternet, big := tcpData(outsider, publicApp, 1, 80, 1400), tcpData(outsider, publicApp, 1, 80, 1600)
+	w.planA.Host.NICs[1].NATGateway = true
+	w.apply(t)
 	return []path{
 		{"encapsulate", fromVM(1, tcpData(vmApp, vmNeighbour, 40000, 80, 1400)), model.ToFabric, model.ReasonVirtualNetwork},
 		{"internet", fromVM(1, tcpData(vmApp, outsider, 40000, 80, 1400)), model.ToFabric, model.ReasonInternet},
+		{"by a NAT gateway", fromVM(2, tcpData(vmAppliance, outsider, 40000, 80, 1400)), model.ToFabric, model.ReasonNATGateway},
 		{"translate", fromVM(1, tcpData(vmApp, storage, 40000, 443, 1400)), model.ToFabric, model.ReasonServiceEndpoint},
 		{"translate an ICMP echo", fromVM(1, ping(vmApp, dns)), model.ToFabric, model.ReasonPlatform},
 		{"MSS, encapsulated", fromVM(1, withMSS(vmNeighbour)), model.ToFabric, model.ReasonVirtualNetwork},
@@ -73,7 +76,7 @@ func TestNoAllocations(t *testing.T) {
 	t.Run("new flows in a full table", func(t *testing.T) {
 		table := newFlowTable(1024, 4)
 		next := 0
-		send := func() { next++; table.send(numberedKey(next), 0, 0, 0) }
+		send := func() { next++; table.send(numberedKey(next), 0, passage{}, 0) }
 		for range 4096 {
 			send()
 		}
@@ -100,6 +103,6 @@ func BenchmarkNewFlow(b *testing.B) {
 	next := 0
 	for b.Loop() {
 		next++
-		table.send(numberedKey(next&0xffffff), int64(next), 0, 0)
+		table.send(numberedKey(next&0xffffff), int64(next), passage{}, 0)
 	}
 }

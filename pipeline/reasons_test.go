@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +88,57 @@ var (
 	fabricNode = fabric(model.MustLocator("fd00:9:9:900::/56"), 0, 0, "0.0.0.1")
 )
 
+// natted gives NIC 1 a NAT gateway.
+func natted(t *testing.T, w *world) {
+	replan(func(a *plan.Host) { a.NICs[0].NATGateway = true })(t, w)
+}
+
+// unnatted lets NIC 1 send a packet while it has a NAT gateway, and takes that away.
+func unnatted(ip []byte) func(*testing.T, *world) {
+	return func(t *testing.T, w *world) {
+		natted(t, w)
+		sent(1, ip)(t, w)
+		replan(func(a *plan.Host) { a.NICs[0].NATGateway = false })(t, w)
+	}
+}
+
+// served lets the Internet open a connection to port 80 of NIC 1, which has a NAT gateway; servedUDP a flow.
+func served(t *testing.T, w *world) {
+	natted(t, w)
+	fromInternet(t, w, tcp(outsider, publicApp, 4000, 80, syn))
+}
+
+func servedUDP(t *testing.T, w *world) {
+	natted(t, w)
+	replan(func(a *plan.Host) { a.NICs[0].Incoming = [2]plan.Ref{} })(t, w)
+	fromInternet(t, w, udp(outsider, publicApp, 40000, 80))
+}
+
+func fromInternet(t *testing.T, w *world, ip []byte) {
+	t.Helper()
+	brought := want(t, edgeOut(ip)(w), model.ToFabric, model.ReasonInternet)
+	want(t, w.receive(brought.Data), model.Deliver, model.ReasonDelivered)
+}
+
+// nattedEdge judges a packet of NIC 1, which has a public address, at an edge that has a NAT gateway for it.
+func nattedEdge(function model.Function) func(*world) Result {
+	return func(w *world) Result {
+		node := edgePlan()
+		address := netip.MustParseAddr("52.1.1.40")
+		node.Edge.NATGateways = map[plan.Ref]plan.NATGateway{"nat": {ID: "nat", Addresses: []netip.Addr{address}}}
+		node.Edge.NICs[0].NATGateway, node.Edge.NICs[0].NATAddress = "nat", address
+		if err := w.edge.Apply(node); err != nil {
+			panic(err)
+		}
+		return edgeIn(egress(function, tcp(vmApp, outsider, 1, 2, syn)))(w)
+	}
+}
+
+var (
+	toInternet = tcp(vmApp, outsider, 40000, 80, syn)
+	answerPart = append([]byte{0, 80, 0x9c, 0x40, 0, 32, 0xab, 0xcd}, make([]byte, 16)...) // ports 80 and 40000, 24 bytes
+)
+
 var reasonCases = []reasonCase{
 	// From the VM, steps 1 to 4.
 	{"no plan", nil, func(w *world) Result {
@@ -169,6 +221,24 @@ var reasonCases = []reasonCase{
 	{"ROUTE-14 appliance's own packet", nil, vm(2, tcp(vmAppliance, "203.0.113.9", 1, 2, syn)), model.Drop, model.ReasonApplianceLoop},
 	{"OUT-1 Internet", nil, vm(1, tcp(vmApp, outsider, 1, 2, syn)), model.ToFabric, model.ReasonInternet},
 	{"OUT-1 no way out", nil, vm(5, tcp(vmPrivate, outsider, 1, 2, syn)), model.Drop, model.ReasonNoOutbound},
+	{"OUT-1 by the NAT gateway", natted, vm(1, tcp(vmApp, outsider, 1, 2, syn)), model.ToFabric, model.ReasonNATGateway},
+	{"OUT-1 an appliance's route comes before the NAT gateway", natted, vm(1, tcp(vmApp, "203.0.113.9", 1, 2, syn)), model.ToFabric, model.ReasonAppliance},
+	{"SE-12 an endpoint passes the NAT gateway by", natted, vm(1, toStorage), model.ToFabric, model.ReasonServiceEndpoint},
+	{"FW-5 so does a regional service", natted, vm(1, tcp(vmApp, sqlServer, 1, 1433, syn)), model.ToFabric, model.ReasonRegionalEgress},
+	{"OUT-1 and what the Internet opened", served, vm(1, tcp(vmApp, outsider, 80, 4000, syn|ack)), model.ToFabric, model.ReasonInternet},
+	{"OUT-1 with the later fragments of it", servedUDP, vmLater(1, udpFragment(vmApp, outsider, 1, 0x2000, answerPart), udpFragment(vmApp, outsider, 1, 3, firstPart)), model.ToFabric, model.ReasonInternet},
+	{"OUT-1 and ICMP errors about it", served, vm(1, icmp(vmApp, outsider, 3, 3, 0, tcp(outsider, vmApp, 4000, 80, ack)[:28])), model.ToFabric, model.ReasonInternet},
+	{"OUT-1 ICMP errors about what the VM opened take the NAT gateway", func(t *testing.T, w *world) { natted(t, w); sent(1, tcp(vmApp, outsider, 80, 4000, syn))(t, w) },
+		vm(1, icmp(vmApp, outsider, 3, 3, 0, tcp(outsider, vmApp, 4000, 80, ack)[:28])), model.ToFabric, model.ReasonNATGateway},
+	{"OUT-1 later fragments too", natted, vmLater(1, udpFragment(vmApp, outsider, 1, 0x2000, firstPart), udpFragment(vmApp, outsider, 1, 3, firstPart)), model.ToFabric, model.ReasonNATGateway},
+	{"OUT-1 a connection from before the NAT gateway keeps its way", func(t *testing.T, w *world) { sent(1, toInternet)(t, w); natted(t, w) },
+		vm(1, tcp(vmApp, outsider, 40000, 80, ack)), model.ToFabric, model.ReasonInternet},
+	{"OUT-1 after its flow expired it is new", func(t *testing.T, w *world) { sent(1, toInternet)(t, w); natted(t, w); w.wait(31 * time.Minute) },
+		vm(1, tcp(vmApp, outsider, 40000, 80, ack)), model.ToFabric, model.ReasonNATGateway},
+	{"OUT-1 the NAT gateway goes under an open connection", unnatted(toInternet), vm(1, tcp(vmApp, outsider, 40000, 80, ack)), model.Reply, model.ReasonPathChanged},
+	{"OUT-1 and the VM's own RST needs no answer", unnatted(toInternet), vm(1, tcp(vmApp, outsider, 40000, 80, rst)), model.Drop, model.ReasonPathChanged},
+	{"OUT-1 UDP goes on without it", unnatted(udp(vmApp, outsider, 40000, 80)), vm(1, udp(vmApp, outsider, 40000, 80)), model.ToFabric, model.ReasonInternet},
+	{"OUT-1 a connection inside the VNet does not notice", unnatted(toNeighbour), vm(1, tcp(vmApp, vmNeighbour, 40000, 80, ack)), model.ToFabric, model.ReasonVirtualNetwork},
 	{"OUT-2 no way out, but the endpoint", nil, vm(5, tcp(vmPrivate, storage, 1, 2, syn)), model.ToFabric, model.ReasonServiceEndpoint},
 	{"no edge", replan(func(a *plan.Host) { a.Egress = model.Locator{} }), vm(1, tcp(vmApp, outsider, 1, 2, syn)), model.Drop, model.ReasonNoNode},
 	{"no platform", replan(func(a *plan.Host) { a.Platform = model.Locator{} }), vm(1, udp(vmApp, dns, 1, 53)), model.Drop, model.ReasonNoNode},
@@ -272,6 +342,9 @@ var reasonCases = []reasonCase{
 	{"edge, to the Internet", nil, edgeIn(egress(model.FunctionInternetEgress, tcp(vmApp, outsider, 1, 2, syn))), model.ToInternet, model.ReasonInternet},
 	{"edge, to a regional service", nil, edgeIn(egress(model.FunctionRegionalEgress, tcp(vmApp, sqlServer, 1, 2, syn))), model.ToInternet, model.ReasonRegionalEgress},
 	{"OUT-1 edge, no way out", nil, edgeIn(ip6(fabric(locatorA, 0, subnetPrivate, vmPrivate), fabric(locatorEdge, model.FunctionInternetEgress, 0, outsider), 4, tcp(vmPrivate, outsider, 1, 2, syn))), model.Drop, model.ReasonNoOutbound},
+	{"OUT-1 edge, by the NAT gateway", nil, nattedEdge(model.FunctionNATEgress), model.ToInternet, model.ReasonNATGateway},
+	{"OUT-1 edge, past the NAT gateway", nil, nattedEdge(model.FunctionInternetEgress), model.ToInternet, model.ReasonInternet},
+	{"OUT-1 edge, the NAT gateway has gone already", nil, edgeIn(egress(model.FunctionNATEgress, tcp(vmApp, outsider, 1, 2, syn))), model.ToInternet, model.ReasonInternet},
 	{"edge, from the Internet", nil, edgeOut(tcp(outsider, publicApp, 1, 80, syn)), model.ToFabric, model.ReasonInternet},
 	{"edge, private source", nil, edgeOut(tcp("172.31.0.1", publicApp, 1, 80, syn)), model.Drop, model.ReasonMartian},
 	{"edge, link-local source", nil, edgeOut(tcp("169.254.0.1", publicApp, 1, 80, syn)), model.Drop, model.ReasonMartian},

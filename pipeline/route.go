@@ -6,6 +6,7 @@ import (
 	"github.com/gaissmai/bart"
 
 	"postern/model"
+	"postern/packet"
 	"postern/plan"
 )
 
@@ -182,8 +183,23 @@ func (j *judge) wayToInternet(c *choice, d *datagram) (way, model.Reason) {
 		ipv4: d.destination}
 	if c.entry != nil && c.entry.regional && hasPorts(d.protocol) {
 		out.reason, out.function = model.ReasonRegionalEgress, model.FunctionRegionalEgress
+	} else if j.nic.natGateway && j.ofGateway(d) {
+		out.reason, out.function = model.ReasonNATGateway, model.FunctionNATEgress
 	}
 	return out, model.ReasonNone
+}
+
+// ofGateway tells whether a packet that leaves to the Internet is of a flow of the subnet's NAT gateway, or begins one
+// (OUT-1). An ICMP error goes the way of the flow that it is about, a later fragment that of its first one.
+func (j *judge) ofGateway(d *datagram) bool {
+	key := d.outgoingKey(j.nic.number)
+	if d.icmpError {
+		if about, ok := describeQuoted(d.layer4[packet.ICMPLen:]); ok {
+			key = about.incomingKey(j.nic.number)
+		}
+	}
+	have, ok := j.host.flows.find(key, j.now)
+	return !ok || have.ofGateway
 }
 
 func (j *judge) wayToPlatform(d *datagram) (way, model.Reason) {

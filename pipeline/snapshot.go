@@ -34,6 +34,7 @@ type nic struct {
 	ipv4                  [4]byte
 	mac                   model.MAC
 	forwarding, outbound  bool
+	natGateway            bool
 	denyDNS, denyMetadata bool
 	outgoing, incoming    [2]*ruleList
 	routes                *bart.Table[*route] // nil: none
@@ -132,7 +133,7 @@ func (s *snapshot) newNIC(p *plan.NIC, shared *contents) (*nic, error) {
 	}
 	n := &nic{
 		number: p.Number, id: p.ID, subnet: p.Subnet, ipv4: p.IPv4.As4(), mac: p.MAC,
-		forwarding: p.Forwarding, outbound: p.Outbound, denyDNS: p.DenyDNS, denyMetadata: p.DenyMetadata,
+		forwarding: p.Forwarding, outbound: p.Outbound, natGateway: p.NATGateway, denyDNS: p.DenyDNS, denyMetadata: p.DenyMetadata,
 		enabledServices: p.EnabledServices, counters: new(reasonCounters),
 	}
 	wire.Put(&n.fabricAddress, s.locator, model.FunctionNIC, n.subnet, n.ipv4)

@@ -173,6 +173,30 @@ func TestStoryInternet(t *testing.T) {
 	})
 }
 
+// TestStoryNATGateway follows a connection that NIC 1, which has a public address, opens by a NAT gateway, and one to it.
+func TestStoryNATGateway(t *testing.T) {
+	w := newWorld(t)
+	natted(t, w)
+	r := want(t, w.send(1, toInternet), model.ToFabric, model.ReasonNATGateway)
+	if to := partsAt(packet.IPv6(r.Data), false); to != parts(locatorEdge, model.FunctionNATEgress, 0, outsider) {
+		t.Fatalf("OUT-1: to %+v", to)
+	}
+	left := want(t, nattedEdge(model.FunctionNATEgress)(w), model.ToInternet, model.ReasonNATGateway)
+	if source := mustCheck(t, left.Data).Source(); source != ip4(platformApp) {
+		t.Fatalf("OUT-1: left from %v, want the platform address, which the NAT takes on", source)
+	}
+	back := want(t, kept(w.edge.ToFabric(tcp(outsider, platformApp, 80, 40000, syn|ack), w.out)), model.ToFabric, model.ReasonInternet)
+	want(t, w.receive(back.Data), model.Deliver, model.ReasonDelivered)
+	want(t, w.send(1, tcp(vmApp, outsider, 40000, 80, ack)), model.ToFabric, model.ReasonNATGateway)
+
+	fromInternet(t, w, tcp(outsider, publicApp, 4000, 80, syn))
+	r = want(t, w.send(1, tcp(vmApp, outsider, 80, 4000, syn|ack)), model.ToFabric, model.ReasonInternet)
+	left = want(t, kept(w.edge.FromFabric(r.Data, w.out)), model.ToInternet, model.ReasonInternet)
+	if source := mustCheck(t, left.Data).Source(); source != ip4(publicApp) {
+		t.Fatalf("OUT-1: the answer left from %v, want the public address", source)
+	}
+}
+
 func egressOf(address string, locator model.Locator, ip []byte, function model.Function) []byte {
 	return ip6(fabric(locator, model.FunctionNIC, subnetApp, address), fabric(locatorEdge, function, 0, outsider), 4, ip)
 }

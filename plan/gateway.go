@@ -35,6 +35,7 @@ type Instance struct {
 	Hosts    []string            `json:"hosts,omitempty"` // full names beside those of its zones
 	Address  netip.Addr          `json:"address"`
 	Keys     [2]string           `json:"keys"`
+	Created  int64               `json:"created,omitzero"` // as model.ServiceInstance has it
 	Rules    model.NetworkRules  `json:"rules"`
 	Ports    []model.ServicePort `json:"ports"`
 	Backends []model.Backend     `json:"backends,omitempty"` // none: the gateway's own service, if it has one
@@ -72,6 +73,31 @@ type Edge struct {
 	OutboundAddress netip.Addr   `json:"outboundAddress"` // default outbound traffic leaves from here
 	NICs            []EgressNIC  `json:"nics"`            // every NIC of the region, by Subnet and IPv4
 	PlatformPool    netip.Prefix `json:"platformPool"`    // the pool of PlatformAddress
+
+	NATGateways map[Ref]NATGateway `json:"natGateways,omitempty"` // those of the region that have an address
+}
+
+// Exits are, by platform address, from where the connections that start there may leave (OUT-1): the first one is that of new
+// ones; the others are of those that are open. A NIC without a way out of this kind has none.
+func (e *Edge) Exits() map[netip.Addr][]netip.Addr {
+	exits := make(map[netip.Addr][]netip.Addr, len(e.NICs))
+	for _, nic := range e.NICs {
+		var list []netip.Addr
+		if nic.NATAddress.IsValid() {
+			list = append([]netip.Addr{nic.NATAddress}, e.NATGateways[nic.NATGateway].Addresses...)
+		}
+		if nic.Outbound && e.OutboundAddress.IsValid() {
+			list = append(list, e.OutboundAddress)
+		}
+		exits[nic.PlatformAddress] = list
+	}
+	return exits
+}
+
+// NATGateway is a NAT gateway that has a public address (OUT-1).
+type NATGateway struct {
+	ID        model.ResourceID `json:"id"`
+	Addresses []netip.Addr     `json:"addresses"` // sorted, never empty
 }
 
 // EgressNIC is one NIC as the Internet sees it.
@@ -89,4 +115,9 @@ type EgressNIC struct {
 
 	// Outbound tells whether default outbound access is on.
 	Outbound bool `json:"outbound"`
+
+	// NATGateway is the NAT gateway of its subnet, "" for none, and NATAddress the one of its addresses that new
+	// connections of this NIC leave from. Those that are open keep theirs as long as the gateway has it.
+	NATGateway Ref        `json:"natGateway,omitempty"`
+	NATAddress netip.Addr `json:"natAddress,omitzero"`
 }

@@ -51,7 +51,8 @@ type NIC struct {
 	IPv4       netip.Addr       `json:"ipv4"`
 	MAC        model.MAC        `json:"mac"`
 	Forwarding bool             `json:"forwarding,omitempty"`
-	Outbound   bool             `json:"outbound"` // some way out to the Internet exists (OUT-1)
+	Outbound   bool             `json:"outbound"`             // some way out to the Internet exists (OUT-1)
+	NATGateway bool             `json:"natGateway,omitempty"` // what its VM opens leaves by one (OUT-1)
 
 	DenyDNS      bool `json:"denyDNS,omitempty"`      // a platform tag denies 168.63.129.16 (NSG-5)
 	DenyMetadata bool `json:"denyMetadata,omitempty"` // a platform tag denies 169.254.169.254 (NSG-5)

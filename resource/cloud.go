@@ -134,6 +134,7 @@ func (c *Cloud) assemble() *model.Snapshot {
 	s.NetworkSecurityGroups = nounsOf(c.entries, TypeNetworkSecurityGroup, itself[model.NetworkSecurityGroup])
 	s.NetworkInterfaces = nounsOf(c.entries, TypeNetworkInterface, func(noun *networkInterface) *model.NetworkInterface { return &noun.NetworkInterface })
 	s.PublicIPAddresses = nounsOf(c.entries, TypePublicIPAddress, itself[model.PublicIPAddress])
+	s.NatGateways = nounsOf(c.entries, TypeNatGateway, itself[model.NatGateway])
 	s.VirtualMachines = nounsOf(c.entries, TypeVirtualMachine, func(noun *virtualMachine) *model.VirtualMachine { return &noun.VirtualMachine })
 	s.ServiceEndpointPolicies = nounsOf(c.entries, TypeServiceEndpointPolicy, itself[model.ServiceEndpointPolicy])
 	for _, described := range all.Services() {

@@ -1,6 +1,8 @@
 package resource
 
 import (
+	"strings"
+
 	"postern/model"
 )
 
@@ -48,6 +50,9 @@ func decodeNetworkInterface(r *Record) (any, error) {
 func decodePublicIPAddress(r *Record) (any, error) {
 	var body struct {
 		header
+		SKU struct {
+			Name string `json:"name"`
+		} `json:"sku"`
 		Properties struct {
 			IPAddress        string `json:"ipAddress"`
 			AllocationMethod string `json:"publicIPAllocationMethod"`
@@ -71,7 +76,8 @@ func decodePublicIPAddress(r *Record) (any, error) {
 	if _, err := oneOf(body.Properties.Version, "properties.publicIPAddressVersion", "IPv4"); err != nil {
 		return nil, err
 	}
-	public := &model.PublicIPAddress{ID: model.ResourceID(r.ID), Location: location, IPv4: r.Allotted.Address}
+	public := &model.PublicIPAddress{ID: model.ResourceID(r.ID), Location: location, IPv4: r.Allotted.Address,
+		Standard: strings.HasPrefix(strings.ToLower(body.SKU.Name), "standard") && strings.EqualFold(body.Properties.AllocationMethod, "Static")}
 	if text := body.Properties.IPAddress; text != "" {
 		public.IPv4, err = parseIPv4(text, "properties.ipAddress")
 	}

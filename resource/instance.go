@@ -47,6 +47,9 @@ func decodeInstance(s *service.Service, typ *service.Type, r *Record) (any, erro
 	out := &instance{service: s, typ: typ}
 	out.ServiceInstance = model.ServiceInstance{ID: id, Service: s.Name, Name: id.Name(), Location: location,
 		Address: r.Allotted.Address, Keys: r.Allotted.Keys}
+	if !r.Allotted.Created.IsZero() {
+		out.Created = r.Allotted.Created.UnixMicro()
+	}
 	if s.Zones != nil {
 		out.Space = s.LabelSpace()
 	}

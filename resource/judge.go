@@ -44,7 +44,7 @@ func (j *judge) written(e *entry) error {
 		return j.ruleTags(noun)
 	case *model.ServiceEndpointPolicy:
 		return j.policy(noun)
-	case *natGateway:
+	case *model.NatGateway:
 		return j.natGateway(noun)
 	case *model.PublicIPAddress:
 		return j.publicIPAddress(e, noun)
@@ -93,8 +93,8 @@ func locationOf(noun any) model.Location {
 		return noun.Location
 	case *instance:
 		return noun.Location
-	case *natGateway:
-		return noun.location
+	case *model.NatGateway:
+		return noun.Location
 	case *networkInterface:
 		return noun.Location
 	case *virtualMachine:
@@ -149,9 +149,9 @@ func references(noun any) iter.Seq[pointer] {
 				add(at+".applicationSecurityGroups", one.asgs...)
 			}
 			add("properties.networkSecurityGroup.id", noun.NetworkSecurityGroup)
-		case *natGateway:
-			add("properties.publicIpAddresses", noun.publicAddresses...)
-			add("properties.sourceVirtualNetwork.id", noun.source)
+		case *model.NatGateway:
+			add("properties.publicIpAddresses", noun.PublicIPAddresses...)
+			add("properties.sourceVirtualNetwork.id", noun.SourceVirtualNetwork)
 		case *virtualMachine:
 			add("properties.networkProfile.networkInterfaces", noun.NetworkInterfaces...)
 		}

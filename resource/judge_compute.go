@@ -132,9 +132,9 @@ func (j *judge) publicAddresses(nic *networkInterface, x *nicIndex) error {
 			return refuse("PublicIPAddressInUse", field, "Public IP address %s is already allocated to resource %s.", one.public, user.ID)
 		}
 		for _, e := range j.after.entries.of(TypeNatGateway) {
-			gateway := e.noun.(*natGateway)
-			if slices.ContainsFunc(gateway.publicAddresses, one.public.Is) {
-				return refuse("PublicIPAddressInUse", field, "Public IP address %s is already allocated to resource %s.", one.public, gateway.id)
+			gateway := e.noun.(*model.NatGateway)
+			if slices.ContainsFunc(gateway.PublicIPAddresses, one.public.Is) {
+				return refuse("PublicIPAddressInUse", field, "Public IP address %s is already allocated to resource %s.", one.public, gateway.ID)
 			}
 		}
 	}

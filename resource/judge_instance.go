@@ -87,6 +87,7 @@ func (j *judge) instance(e *entry, one *instance) error {
 		one.ownPrefixes()
 	}
 	j.date(e)
+	one.Created = allotted.Created.UnixMicro()
 	for i := range allotted.Keys {
 		if one.typ.Keys && allotted.Keys[i] == "" {
 			var key [64]byte

@@ -95,24 +95,32 @@ func (j *judge) ruleTags(group *model.NetworkSecurityGroup) error {
 	return nil
 }
 
-// natGateway judges that the public addresses of a gateway are nobody else's, and that no other serves its VNet.
-func (j *judge) natGateway(gateway *natGateway) error {
+// natGateway judges that the public addresses of a gateway are static, of the SKU Standard and nobody else's, and that no
+// other serves its VNet.
+func (j *judge) natGateway(gateway *model.NatGateway) error {
 	for _, e := range j.after.entries.of(TypeNatGateway) {
-		other := e.noun.(*natGateway)
-		if other != gateway && gateway.source != "" && other.source.Is(gateway.source) {
-			return refuse(CodeInvalidRequestFormat, "properties.sourceVirtualNetwork.id", "Virtual network %s has the NAT gateway %s already.", gateway.source, other.id)
+		other := e.noun.(*model.NatGateway)
+		if other != gateway && gateway.SourceVirtualNetwork != "" && other.SourceVirtualNetwork.Is(gateway.SourceVirtualNetwork) {
+			return refuse(CodeInvalidRequestFormat, "properties.sourceVirtualNetwork.id", "Virtual network %s has the NAT gateway %s already.", gateway.SourceVirtualNetwork, other.ID)
 		}
 	}
-	for i, id := range gateway.publicAddresses {
+	for i, id := range gateway.PublicIPAddresses {
 		field := index("properties.publicIpAddresses", i) + ".id"
+		if slices.ContainsFunc(gateway.PublicIPAddresses[:i], id.Is) {
+			return refuse("PublicIPAddressInUse", field, "Public IP address %s stands twice.", id)
+		}
 		if nic := j.nicsIndex().public[id.Key()]; nic != nil {
 			return refuse("PublicIPAddressInUse", field, "Public IP address %s is already allocated to resource %s.", id, nic.ID)
 		}
 		for _, e := range j.after.entries.of(TypeNatGateway) {
-			other := e.noun.(*natGateway)
-			if other != gateway && slices.ContainsFunc(other.publicAddresses, id.Is) {
-				return refuse("PublicIPAddressInUse", field, "Public IP address %s is already allocated to resource %s.", id, other.id)
+			other := e.noun.(*model.NatGateway)
+			if other != gateway && slices.ContainsFunc(other.PublicIPAddresses, id.Is) {
+				return refuse("PublicIPAddressInUse", field, "Public IP address %s is already allocated to resource %s.", id, other.ID)
 			}
+		}
+		if e := j.after.entries.find(id.Key()); e != nil && !e.noun.(*model.PublicIPAddress).Standard {
+			return refuse("NatGatewayPublicIPMustBeStandard", field, "NAT gateway %s cannot have public IP address %s: its SKU must be Standard and its "+
+				"publicIPAllocationMethod Static.", gateway.ID, id)
 		}
 	}
 	return nil

@@ -31,6 +31,8 @@ func TestFields(t *testing.T) {
 		{"a tag that is no string", `put routeTables/x {"location":"westeurope","tags":{"a":1}}`, "InvalidRequestFormat", "tags.a"},
 		{"half a number", `put publicIPAddresses/x {"location":"westeurope","properties":{"idleTimeoutInMinutes":4.5}}`, "InvalidRequestFormat", "properties.idleTimeoutInMinutes"},
 		{"a timeout out of bounds", `put publicIPAddresses/x {"location":"westeurope","properties":{"idleTimeoutInMinutes":31}}`, "InvalidIdleTimeout", "properties.idleTimeoutInMinutes"},
+		{"OUT-1 a NAT gateway with 17 addresses", `put natGateways/x {"location":"westeurope","properties":{"publicIpAddresses":[` +
+			strings.TrimSuffix(strings.Repeat(`{"id":"publicIPAddresses/pip-nat"},`, 17), ",") + `]}}`, "NatGatewayPublicIPCountLimitReached", "properties.publicIpAddresses"},
 		{"a NAT gateway's timeout out of bounds", `put natGateways/x {"location":"westeurope","properties":{"idleTimeoutInMinutes":3}}`, "InvalidIdleTimeout", "properties.idleTimeoutInMinutes"},
 		{"a resource of a type that cannot be", `put virtualNetworks/v {"location":"westeurope","properties":{"addressSpace":{"addressPrefixes":["10.0.0.0/16"]},"ddosProtectionPlan":{"id":"/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/ddosProtectionPlans/p"}}}`,
 			"InvalidResourceReference", "properties.ddosProtectionPlan.id"},
@@ -120,12 +122,17 @@ func TestRegions(t *testing.T) {
 
 // TestUses covers what a NAT gateway and its public addresses are bound to.
 func TestUses(t *testing.T) {
-	cloud := rich(t)
+	cloud := must(t, rich(t),
+		`put publicIPAddresses/pip-basic {"location":"westeurope","properties":{"publicIPAllocationMethod":"Static"}}`,
+		`put publicIPAddresses/pip-dynamic {"location":"westeurope","sku":{"name":"Standard"}}`)
 	for _, c := range []struct{ name, line, code, target string }{
 		{"OUT-1 a NAT gateway in use", `delete natGateways/nat`, "InUseNatGatewayCannotBeDeleted", mustID(t, "natGateways/nat").String()},
 		{"a public IP of a NAT gateway", `delete publicIPAddresses/pip-nat`, "PublicIPAddressCannotBeDeleted", mustID(t, "publicIPAddresses/pip-nat").String()},
 		{"a NAT gateway with a NIC's address", `put natGateways/x {"location":"westeurope","properties":{"publicIpAddresses":[{"id":"publicIPAddresses/pip-app"}]}}`, "PublicIPAddressInUse", "properties.publicIpAddresses[0].id"},
 		{"a NAT gateway with another's address", `put natGateways/x {"location":"westeurope","properties":{"publicIpAddresses":[{"id":"publicIPAddresses/pip-nat"}]}}`, "PublicIPAddressInUse", "properties.publicIpAddresses[0].id"},
+		{"a NAT gateway with an address twice", `put natGateways/nat {"location":"westeurope","properties":{"publicIpAddresses":[{"id":"publicIPAddresses/pip-nat"},{"id":"publicIPAddresses/PIP-NAT"}]}}`, "PublicIPAddressInUse", "properties.publicIpAddresses[1].id"},
+		{"OUT-1 a NAT gateway with an address of the SKU Basic", `put natGateways/x {"location":"westeurope","properties":{"publicIpAddresses":[{"id":"publicIPAddresses/pip-basic"}]}}`, "NatGatewayPublicIPMustBeStandard", "properties.publicIpAddresses[0].id"},
+		{"OUT-1 a NAT gateway with a dynamic address", `put natGateways/x {"location":"westeurope","properties":{"publicIpAddresses":[{"id":"publicIPAddresses/pip-dynamic"}]}}`, "NatGatewayPublicIPMustBeStandard", "properties.publicIpAddresses[0].id"},
 		{"a NIC with a NAT gateway's address", `put networkInterfaces/x {"location":"westeurope","properties":{"ipConfigurations":[{"name":"c","properties":{"subnet":{"id":"virtualNetworks/vnet/subnets/snet-app"},"publicIPAddress":{"id":"publicIPAddresses/pip-nat"}}}]}}`,
 			"PublicIPAddressInUse", "properties.ipConfigurations[0].properties.publicIPAddress.id"},
 	} {

@@ -65,12 +65,12 @@ func (x *links) add(noun any) {
 		for _, nic := range noun.NetworkInterfaces {
 			x.machine[nic.Key()] = noun
 		}
-	case *natGateway:
-		for _, public := range noun.publicAddresses {
-			x.natGateway[public.Key()] = string(noun.id)
+	case *model.NatGateway:
+		for _, public := range noun.PublicIPAddresses {
+			x.natGateway[public.Key()] = string(noun.ID)
 		}
-		if noun.source != "" {
-			x.natGateway[noun.source.Key()] = string(noun.id)
+		if noun.SourceVirtualNetwork != "" {
+			x.natGateway[noun.SourceVirtualNetwork.Key()] = string(noun.ID)
 		}
 	}
 }

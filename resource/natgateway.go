@@ -4,19 +4,11 @@ import (
 	"postern/model"
 )
 
-// natGateway is Microsoft.Network/natGateways. It is kept, answered and referred to; the data paths do not use it yet:
-// a subnet's packets leave as its defaultOutboundAccess says, with or without one.
-type natGateway struct {
-	id              model.ResourceID
-	location        model.Location
-	publicAddresses []model.ResourceID
-	source          model.ResourceID // the VNet whose subnets it serves by default, of the SKU StandardV2 alone; "" for none
-}
-
-// Bounds of a NAT gateway's idle timeout, in minutes.
+// Bounds of a NAT gateway: its idle timeout, in minutes, and its public addresses.
 const (
-	minNATTimeout = 4
-	maxNATTimeout = 120
+	minNATTimeout   = 4
+	maxNATTimeout   = 120
+	maxNATAddresses = 16
 )
 
 func decodeNatGateway(r *Record) (any, error) {
@@ -38,24 +30,28 @@ func decodeNatGateway(r *Record) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	gateway := &natGateway{id: model.ResourceID(r.ID), location: location}
+	gateway := &model.NatGateway{ID: model.ResourceID(r.ID), Location: location}
 	if timeout := body.Properties.IdleTimeout; timeout != nil && (*timeout < minNATTimeout || *timeout > maxNATTimeout) {
 		return nil, refuse("InvalidIdleTimeout", "properties.idleTimeoutInMinutes", "The idle timeout of a NAT gateway is %d to %d minutes, not %d.",
 			minNATTimeout, maxNATTimeout, *timeout)
 	}
-	if gateway.source, err = referTo(body.Properties.SourceVirtualNetwork, TypeVirtualNetwork, "properties.sourceVirtualNetwork"); err != nil {
+	if gateway.SourceVirtualNetwork, err = referTo(body.Properties.SourceVirtualNetwork, TypeVirtualNetwork, "properties.sourceVirtualNetwork"); err != nil {
 		return nil, err
 	}
-	if gateway.source != "" && body.SKU.Name != "StandardV2" {
+	if gateway.SourceVirtualNetwork != "" && body.SKU.Name != "StandardV2" {
 		return nil, refuse(CodeInvalidRequestFormat, "properties.sourceVirtualNetwork", "NAT gateway '%s' has a sourceVirtualNetwork, which only the SKU "+
-			"StandardV2 takes.", gateway.id.Name())
+			"StandardV2 takes.", gateway.ID.Name())
+	}
+	if count := len(body.Properties.PublicIPAddresses); count > maxNATAddresses {
+		return nil, refuse("NatGatewayPublicIPCountLimitReached", "properties.publicIpAddresses", "A NAT gateway has at most %d public IP addresses, not %d.",
+			maxNATAddresses, count)
 	}
 	for i := range body.Properties.PublicIPAddresses {
 		public, err := referTo(&body.Properties.PublicIPAddresses[i], TypePublicIPAddress, index("properties.publicIpAddresses", i))
 		if err != nil {
 			return nil, err
 		}
-		gateway.publicAddresses = append(gateway.publicAddresses, public)
+		gateway.PublicIPAddresses = append(gateway.PublicIPAddresses, public)
 	}
 	return gateway, nil
 }

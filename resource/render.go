@@ -104,7 +104,7 @@ func (a *answer) resource(object map[string]any) {
 		a.securityGroup(properties, noun)
 	case *model.ServiceEndpointPolicy:
 		a.references(properties, "subnets", a.cloud.links().subnets[noun.ID.Key()])
-	case *natGateway:
+	case *model.NatGateway:
 		a.natGateway(object, properties, noun)
 	case *networkInterface:
 		a.networkInterface(properties, noun)

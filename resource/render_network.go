@@ -115,10 +115,10 @@ func (a *answer) routeTable(properties map[string]any, table *model.RouteTable) 
 	a.references(properties, "subnets", a.cloud.links().subnets[table.ID.Key()])
 }
 
-func (a *answer) natGateway(object, properties map[string]any, gateway *natGateway) {
+func (a *answer) natGateway(object, properties map[string]any, gateway *model.NatGateway) {
 	fill(object, "sku", map[string]any{"name": "Standard"})
 	fill(properties, "idleTimeoutInMinutes", minNATTimeout)
-	a.references(properties, "subnets", a.cloud.links().subnets[gateway.id.Key()])
+	a.references(properties, "subnets", a.cloud.links().subnets[gateway.ID.Key()])
 }
 
 func (a *answer) publicIPAddress(object, properties map[string]any, public *model.PublicIPAddress) {

@@ -21,6 +21,12 @@ type HTTP struct {
 
 	// Refuse makes the answer that the service itself would give (FW-12).
 	Refuse func(*Denial) Response
+
+	// ByPath reads a request in path style: one whose Host is an address or a single label, and that came to an address of
+	// the service's. port is the one that was dialled, path the request's, escaped. label is the instance's name, which is
+	// the path's first segment, written as it is; part the sub-service, also where ok is false: the path names nobody. nil:
+	// the service's instances are known by names alone.
+	ByPath func(port uint16, path string) (label, part string, ok bool)
 }
 
 // Response is an answer of HTTP. Content-Length, Server and the request's id are added to the header.

@@ -33,6 +33,12 @@ type Credentials struct {
 	Now func() time.Time
 }
 
+// Unavailable refuses every request with 503: for a service whose rows cannot be read.
+type Unavailable struct{}
+
+// Authorize implements Authorizer.
+func (Unavailable) Authorize(*http.Request, string) error { return faultGone }
+
 // storageAudience is the audience of every account.
 const storageAudience = "https://storage.azure.com/"
 

@@ -38,7 +38,7 @@ func (c *call) batch() *Fault {
 	var changes []change
 	var tableName string
 	for i, r := range requests {
-		where, changed, f := parsePart(r)
+		where, changed, f := c.parsePart(r)
 		switch {
 		case f != nil:
 		case i > 0 && !equalNames(where.table, tableName):
@@ -77,8 +77,8 @@ func (c *call) batch() *Fault {
 }
 
 // parsePart reads one request of a change set.
-func parsePart(r *http.Request) (resource, change, *Fault) {
-	where, f := parsePath(r.URL.Path)
+func (c *call) parsePart(r *http.Request) (resource, change, *Fault) {
+	where, f := c.parsePath(r.URL)
 	if f != nil {
 		return where, change{}, f
 	}

@@ -51,6 +51,8 @@ var (
 	faultNoMatchHeader     = fault(http.StatusBadRequest, "MissingRequiredHeader", "An HTTP header that's mandatory for this request is not specified: If-Match.")
 	faultDuplicateRow      = fault(http.StatusBadRequest, "InvalidDuplicateRow", "The batch request contains multiple changes with same row key. An entity can appear only once in a batch request.")
 	faultBatchPartition    = fault(http.StatusBadRequest, "CommandsInBatchActOnDifferentPartitions", "All commands in a batch must operate on same entity group.")
+	faultGone              = fault(http.StatusServiceUnavailable, "ServerBusy", "The account's tables are not available.")
+	faultDisk              = fault(http.StatusInternalServerError, "InternalError", "The server encountered an internal error. Please retry the request.")
 	faultFull              = fault(http.StatusServiceUnavailable, "ServerBusy", "The account holds as much as this service keeps in memory; delete entities first.")
 )
 

@@ -218,7 +218,7 @@ func FuzzBatch(f *testing.F) {
 			t.Fatalf("%d requests and %v", len(requests), fault)
 		}
 		for _, request := range requests {
-			_, _, _ = parsePart(request)
+			_, _, _ = (&call{request: request}).parsePart(request)
 		}
 	})
 }

@@ -1,14 +1,14 @@
 // Package tableservice is a small Azure Table Storage: enough of its REST API that the official clients create tables and
-// insert, query, change and delete entities. It keeps everything in memory. The names, limits and faults are those of
+// insert, query, change and delete entities. It answers from memory and keeps everything in a file. The names, limits and faults are those of
 // Microsoft's "Table service REST API"; what it has not (SAS, access policies, service properties, queries in a batch) it
 // answers with 501 NotImplemented or 403, never with a guess.
 package tableservice
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -34,6 +34,9 @@ type Options struct {
 	// Authorizer judges every request. It is needed: there is no service for everybody.
 	Authorizer Authorizer
 
+	// Path is the file that keeps everything: what was answered is in it, whatever becomes of the process. "": memory alone.
+	Path string
+
 	// AccountBytes bounds the entities of one account together, by Microsoft's formula; 0 is DefaultAccountBytes.
 	AccountBytes int
 
@@ -41,15 +44,18 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Service is the http.Handler. The account comes from the Host header. It is safe for concurrent use.
+// Service is the http.Handler. The account comes from the Host header, or from the path (ByPath). It is safe for
+// concurrent use.
 type Service struct {
 	options Options
+	disk    *disk
 
 	mu       sync.Mutex
-	accounts map[string]*account
+	accounts map[string]*account // by lower-case name
+	owners   map[string]string   // of the accounts that there are; nil: nobody has said
 }
 
-// New makes an empty service.
+// New makes a service with what its file has. It fails where the file cannot be read, or another process has it.
 func New(options Options) (*Service, error) {
 	switch {
 	case options.Suffix == "":
@@ -64,51 +70,28 @@ func New(options Options) (*Service, error) {
 		options.Now = time.Now
 	}
 	options.Suffix = strings.ToLower(strings.Trim(options.Suffix, "."))
-	return &Service{options: options, accounts: map[string]*account{}}, nil
-}
-
-// Forget drops what an account holds: for an account that was deleted.
-func (s *Service) Forget(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.accounts, strings.ToLower(name))
-}
-
-// account gives the account's tables. Only an authorised request gets here, so strangers make none.
-func (s *Service) account(name string) *account {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	have, ok := s.accounts[name]
-	if !ok {
-		have = &account{limit: s.options.AccountBytes}
-		s.accounts[name] = have
-	}
-	return have
-}
-
-// accountName takes the account out of a Host header: ACCOUNT.table.SUFFIX, with or without a port.
-func (s *Service) accountName(host string) (string, bool) {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	name, ok := strings.CutSuffix(strings.TrimSuffix(strings.ToLower(host), "."), ".table."+s.options.Suffix)
-	if !ok || len(name) < 3 || len(name) > 24 {
-		return "", false
-	}
-	for _, c := range []byte(name) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'z') {
-			return "", false
+	s := &Service{options: options}
+	var err error
+	if options.Path != "" {
+		if s.disk, err = openDisk(options.Path); err != nil {
+			return nil, err
 		}
 	}
-	return name, true
+	if s.accounts, err = s.disk.load(options.AccountBytes); err != nil {
+		return nil, errors.Join(fmt.Errorf("open tables %s: %w", options.Path, err), s.disk.close())
+	}
+	return s, nil
 }
+
+// Close ends the service's file. Requests that come afterwards, and want to write, are answered with a fault.
+func (s *Service) Close() error { return s.disk.close() }
 
 // call is one request on its way through the service.
 type call struct {
 	service  *Service
 	account  *account
 	name     string // of the account
-	base     string // "https://ACCOUNT.table.SUFFIX"
+	base     string // "https://ACCOUNT.table.SUFFIX", or "http://HOST/ACCOUNT"
 	writer   http.ResponseWriter
 	request  *http.Request
 	resource resource
@@ -120,7 +103,7 @@ type call struct {
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := s.options.Now()
 	s.setCommon(w.Header(), r)
-	name, ok := s.accountName(r.Host)
+	name, base, ok := s.addressed(r)
 	if !ok {
 		writeFault(w, fault(http.StatusBadRequest, "InvalidUri",
 			"The host of the request is not ACCOUNT.table."+s.options.Suffix+"."), now)
@@ -134,11 +117,12 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeFault(w, refused, now)
 		return
 	}
-	c := &call{service: s, account: s.account(name), name: name, writer: w, request: r, now: now,
-		base: "https://" + name + ".table." + s.options.Suffix}
-	if r.TLS == nil {
-		c.base = "http" + strings.TrimPrefix(c.base, "https")
+	held := s.account(name)
+	if held == nil {
+		writeFault(w, faultGone, now)
+		return
 	}
+	c := &call{service: s, account: held, name: name, base: base, writer: w, request: r, now: now}
 	if f := c.serve(); f != nil {
 		writeFault(w, f, now)
 	}
@@ -161,7 +145,7 @@ func (s *Service) setCommon(header http.Header, r *http.Request) {
 // serve finds what the request asks for. A fault that it gives has not been written yet.
 func (c *call) serve() *Fault {
 	var f *Fault
-	if c.resource, f = parsePath(c.request.URL.Path); f != nil {
+	if c.resource, f = c.parsePath(c.request.URL); f != nil {
 		return f
 	}
 	query := c.request.URL.Query()

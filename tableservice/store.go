@@ -7,15 +7,24 @@ import (
 	"time"
 )
 
-// account is the tables of one storage account, in memory. The lock guards everything below it but the entities
-// themselves, which are immutable.
+// account is the tables of one storage account. Each lock guards what is below it but the entities themselves, which are
+// immutable. A writer has writing from its first look to its end, and mu besides only to change what readers see: so nobody
+// reads what is not on the disk yet, or waits for the disk.
 type account struct {
 	limit int // bytes of all entities together
+	name  string
+	owner string // whose it is: see Service.Keep
+	disk  *disk
+
+	missed time.Time // since when the account is not there; zero: it is. Service.mu guards it
+
+	writing sync.Mutex
+	gone    bool      // the account was deleted
+	last    time.Time // the newest timestamp given
 
 	mu     sync.RWMutex
 	tables []*table // sorted by folded name
 	size   int
-	last   time.Time // the newest timestamp given
 }
 
 type table struct {
@@ -33,26 +42,39 @@ func (a *account) findTable(name string) (int, bool) {
 }
 
 func (a *account) createTable(name string) *Fault {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.writing.Lock()
+	defer a.writing.Unlock()
 	at, found := a.findTable(name)
 	switch {
+	case a.gone:
+		return faultGone
 	case found:
 		return faultTableExists
 	case len(a.tables) == maxTables:
 		return faultFull
 	}
-	a.tables = slices.Insert(a.tables, at, &table{name: name, folded: strings.ToLower(name)})
+	t := &table{name: name, folded: strings.ToLower(name)}
+	if err := a.disk.createTable(a, t.name, t.folded); err != nil {
+		return faultDisk
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.tables = slices.Insert(a.tables, at, t)
 	return nil
 }
 
 func (a *account) deleteTable(name string) *Fault {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.writing.Lock()
+	defer a.writing.Unlock()
 	at, found := a.findTable(name)
 	if !found {
 		return faultNotFound
 	}
+	if err := a.disk.deleteTable(a, a.tables[at].folded); err != nil {
+		return faultDisk
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, e := range a.tables[at].entities {
 		a.size -= e.size()
 	}
@@ -147,8 +169,8 @@ type change struct {
 // apply does all changes or none, at one moment. It gives the entity after each change (nil after a delete), or the fault
 // and the index of the change that it belongs to. Each entity may stand in one change only.
 func (a *account) apply(tableName string, changes []change, now time.Time) ([]*entity, int, *Fault) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.writing.Lock()
+	defer a.writing.Unlock()
 	at, found := a.findTable(tableName)
 	if !found {
 		return nil, 0, faultTableNotFound
@@ -187,6 +209,11 @@ func (a *account) apply(tableName string, changes []change, now time.Time) ([]*e
 			return nil, i, faultFull
 		}
 	}
+	if err := a.disk.change(a, t.folded, changes, result); err != nil {
+		return nil, 0, faultDisk
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for i, c := range changes {
 		row, exists := t.find(c.key)
 		switch {

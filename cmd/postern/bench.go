@@ -11,7 +11,7 @@ import (
 
 func newBench(a *app) *cobra.Command {
 	return newGroup("bench", "Measure beside the rivals, in one run", newBenchPath(a), newBenchAPI(a), newBenchControl(a),
-		newBenchRevoke(a), newBenchSoak(a))
+		newBenchGateway(a), newBenchGatewayProcess(a), newBenchRevoke(a), newBenchSoak(a))
 }
 
 func newBenchPath(a *app) *cobra.Command {

@@ -9,6 +9,47 @@ import (
 	"postern/bench"
 )
 
+func newBenchGateway(a *app) *cobra.Command {
+	var options bench.GatewayOptions
+	command := &cobra.Command{
+		Use:   "gateway",
+		Short: "The gateway beside HAProxy, nginx and plain routing, in turn (Linux, root)",
+		Long: "Builds client, gateway's host and backend in network namespaces and measures in turn, over the same cables: connections that are\n" +
+			"passed through, and HTTP that is terminated, beside HAProxy (TCP mode, splicing, two threads), nginx (stream, two workers)\n" +
+			"and plain routing. A row is the median of the pairs' ratios with the least and the greatest. Exit code 1: a promise was not\n" +
+			"kept, or a row could not be measured.",
+		Example: "  postern bench gateway\n  postern bench gateway --rows passed-bulk,passed-memory -o json",
+		Args:    cobra.NoArgs,
+	}
+	output := formatFlag(command)
+	command.Flags().IntVar(&options.Pairs, "pairs", 5, "pairs a row, at least 5")
+	command.Flags().DurationVar(&options.Duration, "duration", 600*time.Millisecond, "of one measurement of traffic")
+	command.Flags().IntVar(&options.Connections, "connections", 10_000, "idle connections of the rows of memory")
+	command.Flags().StringSliceVar(&options.Rows, "rows", nil, "rows to measure, or `BEGINNINGS` of their names (default: all)")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		options.Progress = func(row string) { fmt.Fprintf(a.stderr, "measuring %s\n", row) }
+		report, err := bench.Gateway(command.Context(), options)
+		if err != nil {
+			return err
+		}
+		return a.report(report, *output)
+	}
+	return command
+}
+
+// newBenchGatewayProcess is what bench gateway starts.
+func newBenchGatewayProcess(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:    "gateway-process",
+		Short:  "A gateway without a control plane; its plan comes from the standard input",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return bench.GatewayProcess(command.Context(), a.stdin, a.stdout)
+		},
+	}
+}
+
 func newBenchRevoke(a *app) *cobra.Command {
 	var options bench.RevokeOptions
 	command := &cobra.Command{

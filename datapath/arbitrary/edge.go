@@ -15,12 +15,13 @@ type Edge struct {
 	host *Host // writes packets
 }
 
-// NewEdge makes an edge with a few NICs, some with public addresses, some without a way out.
+// NewEdge makes an edge with a few NICs, some with public addresses, some behind a NAT gateway, some without a way out.
 func NewEdge(seed uint64) *Edge {
 	h := &Host{random: rand.New(rand.NewPCG(seed, 31))}
 	e := &Edge{host: h, Node: plan.Node{
 		Node: "edge", Role: model.RoleEdge, Location: "westeurope", Locator: edgeLocator, FabricMTU: 9000,
-		Edge: &plan.Edge{OutboundAddress: ipv4(203, 0, 113, 250), PlatformPool: netip.MustParsePrefix("100.64.0.0/16")},
+		Edge: &plan.Edge{OutboundAddress: ipv4(203, 0, 113, 250), PlatformPool: netip.MustParsePrefix("100.64.0.0/16"),
+			NATGateways: map[plan.Ref]plan.NATGateway{ref(6, 0): {ID: "/natGateway", Addresses: []netip.Addr{ipv4(203, 0, 113, 200), ipv4(203, 0, 113, 201)}}}},
 	}}
 	for i := range byte(6) {
 		nic := plan.EgressNIC{
@@ -29,6 +30,9 @@ func NewEdge(seed uint64) *Edge {
 		}
 		if h.chance(2) {
 			nic.Public = ipv4(203, 0, 113, 1+i)
+		}
+		if h.chance(3) {
+			nic.NATGateway, nic.NATAddress = ref(6, 0), ipv4(203, 0, 113, 200+i%2)
 		}
 		e.Node.Edge.NICs = append(e.Node.Edge.NICs, nic)
 	}
@@ -41,7 +45,7 @@ func (e *Edge) FromFabric() []byte {
 	h, nic := e.host, pick(e.host, e.Node.Edge.NICs)
 	source := wire.Parts{Locator: ownLocator, Identity: nic.Subnet, IPv4: nic.IPv4}
 	destination := wire.Parts{Locator: edgeLocator, IPv4: pick(h, h.destinations),
-		Function: pick(h, []model.Function{model.FunctionInternetEgress, model.FunctionRegionalEgress})}
+		Function: pick(h, []model.Function{model.FunctionInternetEgress, model.FunctionRegionalEgress, model.FunctionNATEgress})}
 	switch h.random.IntN(20) {
 	case 0:
 		destination.Locator = otherLocator

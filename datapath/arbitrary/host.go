@@ -82,7 +82,7 @@ func (h *Host) addDirectory(firstNIC uint32) {
 				host.NICs = append(host.NICs, plan.NIC{
 					Number: firstNIC + uint32(len(host.NICs)), ID: model.ResourceID(fmt.Sprintf("/nic/%d-%d", vnet, i)),
 					VNet: vnet, Subnet: subnet, IPv4: address, MAC: model.MAC{2, 0, 0, 0, byte(vnet), i},
-					Forwarding: place.Forwarding, Outbound: !h.chance(5), DenyDNS: h.chance(8), DenyMetadata: h.chance(8),
+					Forwarding: place.Forwarding, Outbound: !h.chance(5), NATGateway: h.chance(3), DenyDNS: h.chance(8), DenyMetadata: h.chance(8),
 				})
 			}
 			host.Directory = append(host.Directory, place)
@@ -218,11 +218,15 @@ func (h *Host) finish(nic *plan.NIC) {
 	}
 }
 
-// Change gives some NICs other lists, routes and services: what an Apply in mid-flow does.
+// Change gives some NICs other lists, routes, services and NAT gateways: what an Apply in mid-flow does.
 func (h *Host) Change() {
 	for i := range h.Node.Host.NICs {
+		nic := &h.Node.Host.NICs[i]
 		if h.chance(2) {
-			h.finish(&h.Node.Host.NICs[i])
+			h.finish(nic)
+		}
+		if h.chance(3) {
+			nic.NATGateway = !nic.NATGateway
 		}
 	}
 }

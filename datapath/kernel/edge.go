@@ -24,7 +24,7 @@ func (d *Driver) applyEdge(node plan.Node) error {
 	egresses := map[bpf.PosternEgressKey]bpf.PosternEgress{}
 	ingresses := map[uint32]bpf.PosternIngress{}
 	for _, nic := range edge.NICs {
-		out := bpf.PosternEgress{Public: be32(nic.Public), Platform: be32(nic.PlatformAddress)}
+		out := bpf.PosternEgress{Public: be32(nic.Public), Platform: be32(nic.PlatformAddress), Nat: be32(nic.NATAddress)}
 		if nic.Outbound {
 			out.Outbound = 1
 		}
@@ -47,6 +47,7 @@ func (d *Driver) applyEdge(node plan.Node) error {
 		},
 		func() error { return d.egresses.prune(egresses) },
 		func() error { return d.ingresses.prune(ingresses) },
+		func() error { return d.endTranslated(edge) },
 	} {
 		if err := step(); err != nil {
 			return fmt.Errorf("apply plan of node %s: %w", node.Node, err)

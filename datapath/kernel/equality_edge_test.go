@@ -4,12 +4,15 @@ package kernel
 
 import (
 	"bytes"
+	"fmt"
+	"net/netip"
 	"path/filepath"
 	"testing"
 
 	"postern/datapath/arbitrary"
 	"postern/model"
 	"postern/pipeline"
+	"postern/plan"
 )
 
 // The edge's programs and pipeline.Edge give the same verdict, the same reason and the same bytes (OUT-1).
@@ -59,7 +62,7 @@ func TestEqualityEdge(t *testing.T) {
 			}
 		}
 	}
-	for _, reason := range []model.Reason{model.ReasonInternet, model.ReasonRegionalEgress, model.ReasonMartian,
+	for _, reason := range []model.Reason{model.ReasonInternet, model.ReasonRegionalEgress, model.ReasonNATGateway, model.ReasonMartian,
 		model.ReasonNoSuchNIC, model.ReasonMalformed, model.ReasonSourceAddress, model.ReasonNoOutbound, model.ReasonNotOurs} {
 		t.Logf("%7d %s", reasons[reason], reason)
 		if reasons[reason] == 0 {
@@ -87,10 +90,28 @@ func (w *twins) judgeEdge(t testing.TB, edge *pipeline.Edge, random *arbitrary.E
 	}
 	ifindex, _ := linkOf(ifname)
 	var err error
-	if p.answer, p.got, err = w.driver.run(program, ifindex, p.sent); err != nil {
+	if p.answer, p.got, p.mark, err = w.driver.runForMark(program, ifindex, p.sent); err != nil {
 		t.Fatalf("%v\n%s", err, dump(p.sent))
 	}
+	if p.want.Verdict.Action == model.ToInternet {
+		p.wantMark = markOf(random.Node.Edge, p.want)
+	}
 	return p, true
+}
+
+// markOf says from which address the kernel's NAT shall let a packet leave, by the plan.
+func markOf(edge *plan.Edge, result pipeline.Result) uint32 {
+	switch result.Verdict.Reason {
+	case model.ReasonRegionalEgress:
+		return 1
+	case model.ReasonNATGateway:
+		for _, nic := range edge.NICs {
+			if nic.PlatformAddress == netip.AddrFrom4([4]byte(result.Data[12:16])) {
+				return be32(nic.NATAddress)
+			}
+		}
+	}
+	return 0
 }
 
 func (p *pair) differAtEdge() string {
@@ -102,6 +123,9 @@ func (p *pair) differAtEdge() string {
 	}
 	if !bytes.Equal(p.got[14:], p.want.Data) {
 		return "packets differ"
+	}
+	if p.mark != p.wantMark {
+		return fmt.Sprintf("the mark is %#x, want %#x", p.mark, p.wantMark)
 	}
 	return ""
 }

@@ -10,10 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -51,6 +53,10 @@ func TestEquality(t *testing.T) {
 			t.Errorf("no random packet met reason %s: the comparison says nothing about it", reason)
 		}
 	}
+	t.Logf("%7d past a NAT gateway", twins.direct)
+	if twins.direct == 0 {
+		t.Error("no random packet went past a NAT gateway, as a flow's that the Internet opened does")
+	}
 }
 
 func FuzzEquality(f *testing.F) {
@@ -74,6 +80,7 @@ func FuzzEquality(f *testing.F) {
 type twins struct {
 	driver  *Driver
 	nextNIC uint32
+	direct  int // packets that left to the Internet past their NIC's NAT gateway (OUT-1)
 }
 
 // newTwins makes a network namespace with a fabric interface and links for six NICs, and the driver inside it.
@@ -161,13 +168,13 @@ func (w *twins) compare(t testing.TB, seed uint64, packets int) []model.Reason {
 	w.nextNIC += uint32(len(random.Node.Host.NICs))
 	started := time.Now()
 	host := pipeline.NewHost(func() int64 { return time.Since(started).Nanoseconds() })
-	w.apply(t, host, random)
+	w.apply(t, host, random.Node)
 	before := w.counters(t)
 	var met []model.Reason
 	for i := range packets {
 		if i == packets/2 {
 			random.Change()
-			w.apply(t, host, random)
+			w.apply(t, host, random.Node)
 		}
 		pair, ok := w.judge(t, host, random, i%3 != 0)
 		if !ok {
@@ -177,6 +184,11 @@ func (w *twins) compare(t testing.TB, seed uint64, packets int) []model.Reason {
 		pair.reason, pair.nic = increment(before, after)
 		before = after
 		met = append(met, pair.want.Verdict.Reason)
+		if pair.want.Verdict.Reason == model.ReasonInternet && slices.ContainsFunc(random.Node.Host.NICs, func(nic plan.NIC) bool {
+			return nic.Number == pair.want.NIC && nic.NATGateway
+		}) {
+			w.direct++
+		}
 		if problem := pair.differ(); problem != "" {
 			t.Fatalf("seed %d packet %d (from the VM: %v): %s\nsent\n%spipeline %v %v\n%skernel %d %v\n%s", seed, i, i%3 != 0, problem,
 				dump(pair.sent), pair.want.Verdict.Action, pair.want.Verdict.Reason, dump(pair.want.Data),
@@ -194,6 +206,8 @@ type pair struct {
 	got    []byte
 	reason model.Reason // that the kernel counted
 	nic    uint32
+
+	mark, wantMark uint32 // of what leaves the edge
 }
 
 // runnable tells whether the kernel's test run takes a frame at all: not one that ends inside its Ethernet or IP header.
@@ -208,37 +222,52 @@ func runnable(frame []byte) bool {
 // judge gives the next random packet to both.
 func (w *twins) judge(t testing.TB, host *pipeline.Host, random *arbitrary.Host, fromVM bool) (p pair, ok bool) {
 	t.Helper()
-	program, ifname := w.driver.objects.FromFabric, "fabric0"
 	if fromVM {
 		nic, frame := random.FromVM()
 		if !runnable(frame) {
 			return pair{}, false
 		}
-		p.sent = frame
-		p.want = host.FromVM(nic.Number, frame, make([]byte, len(frame)+pipeline.Headroom))
-		program, ifname = w.driver.objects.FromVm, w.driver.options.Link(nic)
-	} else {
-		packet := random.FromFabric()
-		p.sent = append(append(make([]byte, 12, 14+len(packet)), 0x86, 0xdd), packet...)
-		if !runnable(p.sent) {
-			return pair{}, false
-		}
-		p.want = host.FromFabric(packet, make([]byte, len(packet)+pipeline.Headroom))
+		return w.fromVM(t, host, nic, frame), true
 	}
+	packet := random.FromFabric()
+	if len(packet) < 40 {
+		return pair{}, false // the kernel's test run takes no frame that ends inside its IP header
+	}
+	return w.fromFabric(t, host, packet), true
+}
+
+// fromVM gives a frame of a NIC to both.
+func (w *twins) fromVM(t testing.TB, host *pipeline.Host, nic plan.NIC, frame []byte) pair {
+	t.Helper()
+	p := pair{sent: frame, want: host.FromVM(nic.Number, frame, make([]byte, len(frame)+pipeline.Headroom))}
+	w.runBoth(t, &p, w.driver.objects.FromVm, w.driver.options.Link(nic))
+	return p
+}
+
+// fromFabric gives an IPv6 packet of the fabric to both.
+func (w *twins) fromFabric(t testing.TB, host *pipeline.Host, packet []byte) pair {
+	t.Helper()
+	p := pair{sent: append(append(make([]byte, 12, 14+len(packet)), 0x86, 0xdd), packet...),
+		want: host.FromFabric(packet, make([]byte, len(packet)+pipeline.Headroom))}
+	w.runBoth(t, &p, w.driver.objects.FromFabric, "fabric0")
+	return p
+}
+
+func (w *twins) runBoth(t testing.TB, p *pair, program *ebpf.Program, ifname string) {
+	t.Helper()
 	ifindex, _ := linkOf(ifname)
 	var err error
 	if p.answer, p.got, err = w.driver.run(program, ifindex, p.sent); err != nil {
 		t.Fatalf("%v\n%s", err, dump(p.sent))
 	}
-	return p, true
 }
 
-func (w *twins) apply(t testing.TB, host *pipeline.Host, random *arbitrary.Host) {
+func (w *twins) apply(t testing.TB, host *pipeline.Host, node plan.Node) {
 	t.Helper()
-	if err := host.Apply(random.Node); err != nil {
+	if err := host.Apply(node); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.driver.Apply(t.Context(), random.Node); err != nil {
+	if err := w.driver.Apply(t.Context(), node); err != nil {
 		t.Fatal(err)
 	}
 }

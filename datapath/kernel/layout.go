@@ -20,6 +20,7 @@ const (
 	flagDenyDNS
 	flagDenyMetadata
 	flagVeth
+	flagNATGateway
 )
 
 // be32 is an IPv4 address as a map holds it: network order in memory.
@@ -113,7 +114,7 @@ func nicOf(nic plan.NIC, ifindex int, veth bool, slot uint32) (out bpf.PosternNi
 	out.Ipv4, out.Mac, out.Slot, out.Enabled = be32(nic.IPv4), nic.MAC, slot, nic.EnabledServices
 	for flag, set := range map[uint8]bool{
 		flagForwarding: nic.Forwarding, flagOutbound: nic.Outbound, flagDenyDNS: nic.DenyDNS,
-		flagDenyMetadata: nic.DenyMetadata, flagVeth: veth,
+		flagDenyMetadata: nic.DenyMetadata, flagVeth: veth, flagNATGateway: nic.NATGateway,
 	} {
 		if set {
 			out.Flags |= flag

@@ -20,9 +20,11 @@ const (
 	answerRedirect = 7
 )
 
-// skb is the part of the kernel's __sk_buff that a test run sets: the interface.
+// skb is the part of the kernel's __sk_buff that a test run sets, the interface, and that it reads, the mark.
 type skb struct {
-	_       [10]uint32
+	_       [2]uint32
+	Mark    uint32
+	_       [7]uint32
 	Ifindex uint32
 	_       [37]uint32
 }
@@ -30,12 +32,19 @@ type skb struct {
 // run gives one frame to a program of this driver without any interface sending it. It returns the program's answer and
 // the frame as the program left it.
 func (d *Driver) run(program *ebpf.Program, ifindex int, frame []byte) (answer int32, out []byte, err error) {
-	options := &ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skb{Ifindex: uint32(ifindex)}}
+	answer, out, _, err = d.runForMark(program, ifindex, frame)
+	return answer, out, err
+}
+
+// runForMark is run, and the mark that the program gave the frame.
+func (d *Driver) runForMark(program *ebpf.Program, ifindex int, frame []byte) (answer int32, out []byte, mark uint32, err error) {
+	var after skb
+	options := &ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skb{Ifindex: uint32(ifindex)}, ContextOut: &after}
 	code, err := program.Run(options)
 	if err != nil {
-		return 0, nil, fmt.Errorf("test run: %w", err)
+		return 0, nil, 0, fmt.Errorf("test run: %w", err)
 	}
-	return int32(code), options.DataOut, nil
+	return int32(code), options.DataOut, after.Mark, nil
 }
 
 // TimeFromVM measures the NIC program by the kernel's own statistics: the mean time that it takes over one packet of the

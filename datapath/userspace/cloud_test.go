@@ -42,6 +42,7 @@ type machine struct {
 	address    string
 	public     string // "" for none
 	noOutbound bool
+	nat        []netip.Addr // of its NAT gateway, the first one for its new connections; nil for none
 	endpoint   bool         // Microsoft.Storage is enabled
 	policy     []netip.Addr // nil for no service endpoint policy
 	incoming   []plan.Rule  // nil lets all in
@@ -54,7 +55,8 @@ func (m machine) nic() plan.NIC {
 		Number: m.number, VNet: m.vnet, Subnet: m.subnet, IPv4: netip.MustParseAddr(m.address),
 		ID:         model.ResourceID("/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkInterfaces/" + m.name),
 		MAC:        model.MAC{0x02, 0, 0, 0, 0, byte(m.number)},
-		Outbound:   !m.noOutbound || m.public != "",
+		Outbound:   !m.noOutbound || m.public != "" || m.nat != nil,
+		NATGateway: m.nat != nil,
 		Forwarding: m.forwarding,
 		Routes:     plan.Ref(fmt.Sprintf("routes-%d", m.number)),
 		Services:   "services",
@@ -122,7 +124,7 @@ func platformAddress(number uint32) netip.Addr {
 }
 
 func edgePlan(machines []machine) plan.Node {
-	e := &plan.Edge{OutboundAddress: outboundAddress, PlatformPool: netip.MustParsePrefix("100.64.0.0/10")}
+	e := &plan.Edge{OutboundAddress: outboundAddress, PlatformPool: netip.MustParsePrefix("100.64.0.0/10"), NATGateways: map[plan.Ref]plan.NATGateway{}}
 	for _, m := range machines {
 		nic := plan.EgressNIC{
 			Subnet: m.subnet, IPv4: netip.MustParseAddr(m.address), Locator: hostLocators[m.host],
@@ -130,6 +132,10 @@ func edgePlan(machines []machine) plan.Node {
 		}
 		if m.public != "" {
 			nic.Public = netip.MustParseAddr(m.public)
+		}
+		if m.nat != nil {
+			nic.NATGateway, nic.NATAddress = plan.Ref("nat-"+m.name), m.nat[0]
+			e.NATGateways[nic.NATGateway] = plan.NATGateway{ID: model.ResourceID(nic.NATGateway), Addresses: m.nat}
 		}
 		e.NICs = append(e.NICs, nic)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 
 	"postern/model"
@@ -15,34 +14,24 @@ import (
 
 // EdgeOptions are the choices of an Edge.
 type EdgeOptions struct {
-	// HostInternet dials addresses that nobody on the simulated Internet has, with the real machine's sockets, for default
-	// outbound traffic: network is "tcp" or "udp". A net.Dialer's DialContext fits. nil: such addresses do not answer.
+	// HostInternet dials addresses that nobody on the simulated Internet has, with the real machine's sockets, for what leaves
+	// by a NAT gateway or default outbound access: network is "tcp" or "udp". A net.Dialer's DialContext fits. nil: such addresses do not answer.
 	// Private, loopback and link-local addresses are never dialled.
 	HostInternet func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Edge is the driver of an edge node: it joins fabric and Internet, and forwards default outbound connections from the
-// plan's OutboundAddress (OUT-1).
+// Edge is the driver of an edge node: it joins fabric and Internet, and forwards the connections that leave by a NAT gateway or
+// by default outbound access, from that gateway's address or the plan's OutboundAddress (OUT-1).
 type Edge struct {
-	name     string
-	fabric   *Fabric
-	internet *Internet
-	options  EdgeOptions
+	crossing
 	pipeline *pipeline.Edge
-
-	fabricPort, internetPort *port
-	nat                      *outbound
-	platform                 atomic.Pointer[map[netip.Addr]struct{}] // the PlatformAddress of every NIC
-
-	mu     sync.Mutex // serialises Apply and Close
-	closed bool
+	nat      *outbound
+	platform atomic.Pointer[map[netip.Addr]struct{}] // the PlatformAddress of every NIC
 }
 
 // NewEdge makes an edge without a plan: nothing passes until the first Apply.
 func NewEdge(fabric *Fabric, internet *Internet, name string, options EdgeOptions) (*Edge, error) {
-	e := &Edge{
-		name: name, fabric: fabric, internet: internet, options: options, pipeline: pipeline.NewEdge(),
-	}
+	e := &Edge{crossing: crossing{title: "edge " + name, fabric: fabric, internet: internet}, pipeline: pipeline.NewEdge()}
 	e.platform.Store(&map[netip.Addr]struct{}{})
 	// Each goroutine has a buffer of its own for what the pipeline writes.
 	toFabric := func() func([]byte) {
@@ -63,18 +52,14 @@ func NewEdge(fabric *Fabric, internet *Internet, name string, options EdgeOption
 // Apply makes the edge equal to the plan.
 func (e *Edge) Apply(ctx context.Context, node plan.Node) error {
 	if node.Role != model.RoleEdge || node.Edge == nil {
-		return fmt.Errorf("apply plan to edge %s: the plan is that of a %s; give an edge's", e.name, node.Role)
+		return fmt.Errorf("apply plan to %s: the plan is that of a %s; give an edge's", e.title, node.Role)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return fmt.Errorf("apply plan to edge %s: the edge is closed", e.name)
-	}
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("apply plan to edge %s: %w", e.name, err)
-	}
+	return e.apply(ctx, func() error { return e.become(node) })
+}
+
+func (e *Edge) become(node plan.Node) error {
 	if err := e.pipeline.Apply(node); err != nil {
-		return fmt.Errorf("apply plan to edge %s: %w", e.name, err)
+		return err
 	}
 	platform := make(map[netip.Addr]struct{}, len(node.Edge.NICs))
 	addresses := make([]netip.Addr, 0, 2*len(node.Edge.NICs))
@@ -90,19 +75,16 @@ func (e *Edge) Apply(ctx context.Context, node plan.Node) error {
 	e.platform.Store(&platform)
 	e.fabric.segment.announce(e.fabricPort, []model.Locator{node.Locator})
 	e.internet.segment.announce(e.internetPort, addresses)
-	if err := e.nat.setAddress(node.Edge.OutboundAddress); err != nil {
-		return fmt.Errorf("apply plan to edge %s: %w", e.name, err)
-	}
-	return nil
+	return e.nat.setExits(node.Edge)
 }
 
 // fromFabric sends a packet out: from its public address, from its platform address to a service of the region
-// (FW-5), and all else by default outbound access.
+// (FW-5), and all else by its NAT gateway or default outbound access.
 func (e *Edge) fromFabric(packet, out []byte) {
 	result := e.pipeline.FromFabric(packet, out)
 	switch result.Verdict.Action {
 	case model.ToInternet:
-		if model.Function(packet[31]) == model.FunctionInternetEgress && len(result.Data) >= ipv4HeaderLength {
+		if model.Function(packet[31]) != model.FunctionRegionalEgress && len(result.Data) >= ipv4HeaderLength {
 			if _, shared := (*e.platform.Load())[netip.AddrFrom4([4]byte(result.Data[12:16]))]; shared {
 				e.nat.forward(result.Data)
 				return
@@ -114,7 +96,7 @@ func (e *Edge) fromFabric(packet, out []byte) {
 	}
 }
 
-// toFabric takes a packet for a public or platform address in, from the Internet or from default outbound access.
+// toFabric takes a packet for a public or platform address in, from the Internet or from the forwarding.
 func (e *Edge) toFabric(packet, out []byte) {
 	result := e.pipeline.ToFabric(packet, out)
 	switch result.Verdict.Action {
@@ -128,27 +110,8 @@ func (e *Edge) toFabric(packet, out []byte) {
 // Counters are the pipeline's.
 func (e *Edge) Counters() []pipeline.Counter { return e.pipeline.Counters() }
 
-// Outbound are the counters of default outbound access.
+// Outbound are the counters of NAT gateways and default outbound access.
 func (e *Edge) Outbound() OutboundCounters { return e.nat.counters() }
 
-// Stop makes the edge drop everything, as one that lost its power; Start ends it.
-func (e *Edge) Stop() { e.fabricPort.running.Store(false); e.internetPort.running.Store(false) }
-
-// Start ends Stop.
-func (e *Edge) Start() { e.fabricPort.running.Store(true); e.internetPort.running.Store(true) }
-
 // Close resets what the edge forwards and ends it.
-func (e *Edge) Close() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return nil
-	}
-	e.closed = true
-	e.fabric.segment.announce(e.fabricPort, nil)
-	e.internet.segment.announce(e.internetPort, nil)
-	e.nat.close()
-	e.fabricPort.close()
-	e.internetPort.close()
-	return nil
-}
+func (e *Edge) Close() error { return e.shut(e.nat.close) }

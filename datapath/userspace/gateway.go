@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -25,17 +24,11 @@ const (
 // on the fabric, and on the plan's public addresses on the Internet. It judges nothing; who listens does.
 type Gateway struct {
 	*Stack
-	fabric   *Fabric
-	internet *Internet
-
-	inside, outside         *link // toward the fabric, toward the Internet
-	insidePort, outsidePort *port
-	udp                     *anyUDP
-	locators                atomic.Pointer[gatewayLocators]
-	notOurs                 atomic.Uint64
-
-	mu     sync.Mutex // serialises Apply and Close
-	closed bool
+	crossing
+	inside, outside *link // toward the fabric, toward the Internet
+	udp             *anyUDP
+	locators        atomic.Pointer[gatewayLocators]
+	notOurs         atomic.Uint64
 }
 
 type gatewayLocators struct{ service, platform model.Locator }
@@ -43,14 +36,15 @@ type gatewayLocators struct{ service, platform model.Locator }
 // NewGateway makes a gateway without a plan: listeners may be made, and nothing reaches them until the first Apply.
 func NewGateway(fabric *Fabric, internet *Internet, name string) (*Gateway, error) {
 	g := &Gateway{
-		Stack: newStack(name, family{ipv4: true, ipv6: true}), fabric: fabric, internet: internet,
-		inside: newLink(fabric.mtu, ""), outside: newLink(machineMTU, ""),
+		Stack:    newStack(name, family{ipv4: true, ipv6: true}),
+		crossing: crossing{title: "gateway " + name, fabric: fabric, internet: internet},
+		inside:   newLink(fabric.mtu, ""), outside: newLink(machineMTU, ""),
 	}
 	g.locators.Store(&gatewayLocators{})
 	g.inside.start(fabric.Send)
 	g.outside.start(internet.Send)
-	g.insidePort = newPort(g.fromFabric)
-	g.outsidePort = newPort(func(packet []byte) { g.outside.inject(header.IPv4ProtocolNumber, packet) })
+	g.fabricPort = newPort(g.fromFabric)
+	g.internetPort = newPort(func(packet []byte) { g.outside.inject(header.IPv4ProtocolNumber, packet) })
 	if err := g.attach(gatewayFabric, g.inside, g.inside, true); err != nil {
 		g.Close()
 		return nil, err
@@ -76,16 +70,12 @@ func NewGateway(fabric *Fabric, internet *Internet, name string) (*Gateway, erro
 // Apply makes the gateway reachable as the plan says. The accounts and rules of the plan are for who listens.
 func (g *Gateway) Apply(ctx context.Context, node plan.Node) error {
 	if node.Role != model.RoleGateway || node.Gateway == nil {
-		return fmt.Errorf("apply plan to gateway %s: the plan is that of a %s; give a gateway's", g.name, node.Role)
+		return fmt.Errorf("apply plan to %s: the plan is that of a %s; give a gateway's", g.title, node.Role)
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed {
-		return fmt.Errorf("apply plan to gateway %s: the gateway is closed", g.name)
-	}
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("apply plan to gateway %s: %w", g.name, err)
-	}
+	return g.apply(ctx, func() error { g.become(node); return nil })
+}
+
+func (g *Gateway) become(node plan.Node) {
 	locators := gatewayLocators{service: node.Gateway.ServiceLocator, platform: node.Gateway.PlatformLocator}
 	g.locators.Store(&locators)
 	var announced []model.Locator
@@ -94,9 +84,8 @@ func (g *Gateway) Apply(ctx context.Context, node plan.Node) error {
 			announced = append(announced, locator)
 		}
 	}
-	g.fabric.segment.announce(g.insidePort, announced)
-	g.internet.segment.announce(g.outsidePort, node.Gateway.Addresses)
-	return nil
+	g.fabric.segment.announce(g.fabricPort, announced)
+	g.internet.segment.announce(g.internetPort, node.Gateway.Addresses)
 }
 
 func contains(list []model.Locator, locator model.Locator) bool {
@@ -139,25 +128,10 @@ func (g *Gateway) DialFrom(ctx context.Context, local, remote netip.AddrPort) (n
 // NotOurs counts packets from the fabric that were for neither of the gateway's functions.
 func (g *Gateway) NotOurs() uint64 { return g.notOurs.Load() }
 
-// Stop makes the gateway drop everything, as one that lost its power. Others with the same locators take over.
-func (g *Gateway) Stop() { g.insidePort.running.Store(false); g.outsidePort.running.Store(false) }
-
-// Start ends Stop.
-func (g *Gateway) Start() { g.insidePort.running.Store(true); g.outsidePort.running.Store(true) }
-
 // Close resets every connection and ends the gateway. Listeners answer net.ErrClosed once they are closed themselves.
 func (g *Gateway) Close() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed {
-		return nil
-	}
-	g.closed = true
-	g.fabric.segment.announce(g.insidePort, nil)
-	g.internet.segment.announce(g.outsidePort, nil)
-	g.links = []*link{g.inside, g.outside}
-	g.close()
-	g.insidePort.close()
-	g.outsidePort.close()
-	return nil
+	return g.shut(func() {
+		g.links = []*link{g.inside, g.outside}
+		g.close()
+	})
 }

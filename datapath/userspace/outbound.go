@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 
 	"postern/datapath/userspace/splice"
 	"postern/model"
+	"postern/plan"
 )
 
 const (
@@ -29,20 +31,20 @@ const (
 	keepaliveIdle       = 2 * time.Minute
 )
 
-// OutboundCounters tell what default outbound access did.
+// OutboundCounters tell what default outbound access and NAT gateways did.
 type OutboundCounters struct {
 	Connections uint64 // TCP connections that were made
 	Datagrams   uint64 // UDP flows that were made
 	Refused     uint64 // answered with a reset: the target refused
 	Unanswered  uint64 // the target did not answer, or nobody has its address
 	Full        uint64 // more flows than maxOutboundFlows
-	NoAddress   uint64 // the plan has no OutboundAddress
+	NoAddress   uint64 // the plan has no address to leave from
 	Unsupported uint64 // neither TCP nor UDP: an echo request too is not forwarded
 }
 
-// outbound is default outbound access by socket forwarding. A stack that answers for every Internet address ends the
-// connections of VMs, known by their platform address, so that VNets with the same addresses stay apart; each is then
-// dialled anew from the edge's outbound address.
+// outbound is default outbound access and NAT gateways by socket forwarding. A stack that answers for every Internet address
+// ends the connections of VMs, known by their platform address, so that VNets with the same addresses stay apart; each is
+// then dialled anew from the edge's outbound address or that of a NAT gateway (OUT-1).
 type outbound struct {
 	name     string
 	internet *Internet
@@ -53,8 +55,10 @@ type outbound struct {
 	cancel   context.CancelFunc
 	slots    chan struct{}
 
-	mu      sync.Mutex // guards outside, closed, and the growth of wait
-	outside *Outsider  // has the outbound address; nil without one
+	mu      sync.Mutex                  // guards what follows, and the growth of wait
+	exits   map[netip.Addr][]netip.Addr // of plan.Edge
+	outside map[netip.Addr]*Outsider    // by the address that it has
+	open    map[*leaving]struct{}
 	closed  bool
 	wait    sync.WaitGroup
 
@@ -66,6 +70,7 @@ func newOutbound(name string, internet *Internet, dialHost func(context.Context,
 	o := &outbound{
 		name: name, internet: internet, dialHost: dialHost, inside: newStack(name+" outbound", family{ipv4: true}),
 		link: newLink(machineMTU, ""), slots: make(chan struct{}, maxOutboundFlows),
+		outside: map[netip.Addr]*Outsider{}, open: map[*leaving]struct{}{},
 	}
 	o.ctx, o.cancel = context.WithCancel(context.Background())
 	o.link.start(back)
@@ -81,26 +86,70 @@ func newOutbound(name string, internet *Internet, dialHost func(context.Context,
 	return o, nil
 }
 
-// setAddress makes address the one that connections leave from. Those from an earlier address are reset.
-func (o *outbound) setAddress(address netip.Addr) error {
+// setExits says from which addresses connections leave. Those that are open and leave by no exit of theirs are reset.
+func (o *outbound) setExits(edge *plan.Edge) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.outside != nil && o.outside.address == address {
-		return nil
+	o.exits = edge.Exits()
+	for connection := range o.open {
+		if !slices.Contains(o.exits[connection.platform], connection.exit) {
+			connection.end()
+		}
 	}
-	if o.outside != nil {
-		_ = o.outside.Close()
-		o.outside = nil
+	wanted := map[netip.Addr]bool{}
+	if edge.OutboundAddress.IsValid() {
+		wanted[edge.OutboundAddress] = true
 	}
-	if !address.IsValid() {
-		return nil
+	for _, gateway := range edge.NATGateways {
+		for _, address := range gateway.Addresses {
+			wanted[address] = true
+		}
 	}
-	outside, err := o.internet.newOutsider(o.name, address)
-	if err != nil {
-		return fmt.Errorf("outbound address: %w", err)
+	for address, outside := range o.outside {
+		if !wanted[address] {
+			_ = outside.Close()
+			delete(o.outside, address)
+		}
 	}
-	o.outside = outside
+	for address := range wanted {
+		if o.outside[address] != nil {
+			continue
+		}
+		outside, err := o.internet.newOutsider(o.name, address)
+		if err != nil {
+			return fmt.Errorf("outbound address: %w", err)
+		}
+		o.outside[address] = outside
+	}
 	return nil
+}
+
+// leaving is a connection, or a UDP flow, that leaves or is about to.
+type leaving struct {
+	platform, exit netip.Addr
+	outside        *Outsider // has the exit's address; nil for none
+	ctx            context.Context
+	end            context.CancelFunc
+}
+
+// leave chooses the exit of a new connection of a platform address. The caller ends it with left.
+func (o *outbound) leave(platform netip.Addr) *leaving {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	connection := &leaving{platform: platform}
+	connection.ctx, connection.end = context.WithCancel(o.ctx)
+	if exits := o.exits[platform]; len(exits) > 0 {
+		connection.exit, connection.outside = exits[0], o.outside[exits[0]]
+	}
+	o.open[connection] = struct{}{}
+	return connection
+}
+
+func (o *outbound) left(connection *leaving) {
+	connection.end()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.open, connection)
 }
 
 // forward takes one IPv4 packet from a platform address.
@@ -137,17 +186,14 @@ func (o *outbound) end() {
 
 var errUnanswered = errors.New("nobody has the address")
 
-// dial connects to a target from the outbound address, or from the real machine where nobody simulated has the target.
-func (o *outbound) dial(ctx context.Context, network string, target netip.AddrPort) (net.Conn, error) {
-	o.mu.Lock()
-	outside := o.outside
-	o.mu.Unlock()
-	if outside == nil {
+// dial connects to a target from a connection's exit, or from the real machine where nobody simulated has the target.
+func (o *outbound) dial(ctx context.Context, from *leaving, network string, target netip.AddrPort) (net.Conn, error) {
+	if from.outside == nil {
 		o.noAddress.Add(1)
 		return nil, errUnanswered
 	}
 	if o.internet.Has(target.Addr()) {
-		return outside.DialContext(ctx, network, target.String())
+		return from.outside.DialContext(ctx, network, target.String())
 	}
 	if o.dialHost == nil || !public(target.Addr()) {
 		return nil, errUnanswered
@@ -173,8 +219,10 @@ func (o *outbound) forwardTCP(request *tcp.ForwarderRequest) {
 	}
 	defer o.end()
 	id := request.ID()
-	ctx, cancel := context.WithTimeout(o.ctx, outboundDialTimeout)
-	target, err := o.dial(ctx, "tcp", plain(tcpip.FullAddress{Addr: id.LocalAddress, Port: id.LocalPort}))
+	connection := o.leave(plain(tcpip.FullAddress{Addr: id.RemoteAddress}).Addr())
+	defer o.left(connection)
+	ctx, cancel := context.WithTimeout(connection.ctx, outboundDialTimeout)
+	target, err := o.dial(ctx, connection, "tcp", plain(tcpip.FullAddress{Addr: id.LocalAddress, Port: id.LocalPort}))
 	cancel()
 	if err != nil {
 		refused := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET)
@@ -198,7 +246,7 @@ func (o *outbound) forwardTCP(request *tcp.ForwarderRequest) {
 	idle := tcpip.KeepaliveIdleOption(keepaliveIdle)
 	_ = endpoint.SetSockOpt(&idle)
 	o.connections.Add(1)
-	splice.Both(o.ctx, newConn(queue, endpoint), target)
+	splice.Both(connection.ctx, newConn(queue, endpoint), target)
 }
 
 // close ends every flow.
@@ -224,8 +272,8 @@ func (o *outbound) close() {
 		}
 	}
 	o.inside.close()
-	if outside != nil {
-		_ = outside.Close()
+	for _, one := range outside {
+		_ = one.Close()
 	}
 }
 

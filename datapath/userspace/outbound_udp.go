@@ -29,25 +29,27 @@ func (o *outbound) forwardUDP(request *udp.ForwarderRequest) bool {
 	go func() {
 		defer o.end()
 		inside := &udpConn{gonet.NewUDPConn(queue, endpoint)}
-		target, err := o.dial(o.ctx, "udp", plain(tcpip.FullAddress{Addr: id.LocalAddress, Port: id.LocalPort}))
+		flow := o.leave(plain(tcpip.FullAddress{Addr: id.RemoteAddress}).Addr())
+		defer o.left(flow)
+		target, err := o.dial(flow.ctx, flow, "udp", plain(tcpip.FullAddress{Addr: id.LocalAddress, Port: id.LocalPort}))
 		if err != nil {
 			o.unanswered.Add(1)
 			_ = inside.Close()
 			return
 		}
 		o.datagrams.Add(1)
-		o.exchange(inside, target)
+		exchange(flow.ctx, inside, target)
 	}()
 	return true
 }
 
-// exchange copies datagrams both ways until neither way had one for udpIdle, one end failed, or the edge ends.
-func (o *outbound) exchange(inside, target net.Conn) {
+// exchange copies datagrams both ways until neither way had one for udpIdle, one end failed, or ctx is done.
+func exchange(ctx context.Context, inside, target net.Conn) {
 	end := sync.OnceFunc(func() {
 		_ = inside.Close()
 		_ = target.Close()
 	})
-	stop := context.AfterFunc(o.ctx, end)
+	stop := context.AfterFunc(ctx, end)
 	defer stop()
 	var last atomic.Int64
 	last.Store(monotonic())

@@ -37,6 +37,7 @@ var Service = &service.Service{
 			return Operation(part, r.Method, r.URL.Path, r.URL.Query(), r.Header)
 		},
 		Refuse: refuse,
+		ByPath: byPath,
 	},
 	Types: []service.Type{{
 		Name:            TypeAccount,
@@ -54,8 +55,9 @@ var Service = &service.Service{
 	}},
 }
 
-// ports are the same for every account.
-var ports = []model.ServicePort{{Number: 80, Way: model.WayHTTP}, {Number: 443, Way: model.WayHTTPS}}
+// ports are the same for every account. Those from 10000 on are for path style.
+var ports = []model.ServicePort{{Number: 80, Way: model.WayHTTP}, {Number: 443, Way: model.WayHTTPS},
+	{Number: portBlob, Way: model.WayHTTP}, {Number: portQueue, Way: model.WayHTTP}, {Number: portTable, Way: model.WayHTTP}}
 
 // trusted are the services that Azure lets into accounts by the managed identity of one of their resources
 // (https://learn.microsoft.com/azure/storage/common/storage-network-security-trusted-azure-services).

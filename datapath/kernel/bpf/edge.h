@@ -5,7 +5,9 @@
 #include "flow.h"
 #include "fabric.h"
 
-enum { MARK_REGIONAL = 1 }; /* for the kernel's NAT: leave the platform address as it is */
+/* The mark tells the kernel's NAT from which address a platform address's packet shall leave: an IPv4 address as it stands
+ * in a packet, MARK_REGIONAL for the platform address itself, 0 for default outbound access. */
+enum { MARK_REGIONAL = 1 };
 
 /* Rewrites one address of the IPv4 packet at p, and of the packet that an ICMP error quotes, with all checksums.
  * is_source tells which: the quoted packet ran the other way. */
@@ -68,20 +70,26 @@ INLINE bool is_private(__be32 address)
 	       a >> 16 == 0xa9fe || a >> 29 == 7;
 }
 
+INLINE bool is_egress(__u8 function)
+{
+	return function == FUNCTION_INTERNET_EGRESS || function == FUNCTION_REGIONAL_EGRESS || function == FUNCTION_NAT_EGRESS;
+}
+
 INLINE int leave_fabric(struct __sk_buff *skb, const struct node *node)
 {
 	struct packet p = {.l3 = ETH_LEN + IPV6_LEN};
 	struct ipv6 header;
 	struct egress_key key;
 	struct egress *egress;
+	enum reason reason;
 	__be32 to;
-	__u32 payload;
+	__u32 payload, mark;
 	__u16 type;
 
 	if (skb->protocol != bpf_htons(ETH_P_IPV6) || skb->len < ETH_LEN + IPV6_LEN ||
 	    bpf_skb_load_bytes(skb, ETH_LEN, &header, sizeof(header)) || bpf_ntohl(header.version_class_flow) >> 28 != 6 ||
 	    !own_locator(node, &header.destination) ||
-	    (header.destination.function != FUNCTION_INTERNET_EGRESS && header.destination.function != FUNCTION_REGIONAL_EGRESS))
+	    !is_egress(header.destination.function))
 		return TC_ACT_UNSPEC;
 	payload = bpf_ntohs(header.payload);
 	if (header.next != PROTOCOL_IPV4 || payload > skb->len - ETH_LEN - IPV6_LEN || parse_ipv4(skb, &p, payload))
@@ -94,11 +102,18 @@ INLINE int leave_fabric(struct __sk_buff *skb, const struct node *node)
 	if (p.source != header.source.ipv4)
 		return drop(0, REASON_SOURCE_ADDRESS);
 	to = egress->platform;
-	if (header.destination.function == FUNCTION_INTERNET_EGRESS) {
-		if (egress->public)
-			to = egress->public;
-		else if (!egress->outbound)
-			return drop(0, REASON_NO_OUTBOUND);
+	mark = 0;
+	reason = REASON_INTERNET;
+	if (header.destination.function == FUNCTION_REGIONAL_EGRESS) {
+		mark = MARK_REGIONAL;
+		reason = REASON_REGIONAL_EGRESS;
+	} else if (egress->public && (header.destination.function == FUNCTION_INTERNET_EGRESS || !egress->nat)) {
+		to = egress->public;
+	} else if (egress->nat) {
+		mark = egress->nat;
+		reason = REASON_NAT_GATEWAY;
+	} else if (!egress->outbound) {
+		return drop(0, REASON_NO_OUTBOUND);
 	}
 	peek_l4(skb, &p);
 	if (rewrite(skb, &p, to, true) || decapsulate(skb))
@@ -108,8 +123,8 @@ INLINE int leave_fabric(struct __sk_buff *skb, const struct node *node)
 	type = bpf_htons(ETH_P_IP);
 	if (bpf_skb_store_bytes(skb, offsetof(struct ethernet, type), &type, 2, 0))
 		return drop(0, REASON_MALFORMED);
-	skb->mark = header.destination.function == FUNCTION_REGIONAL_EGRESS ? MARK_REGIONAL : 0;
-	count(0, header.destination.function == FUNCTION_REGIONAL_EGRESS ? REASON_REGIONAL_EGRESS : REASON_INTERNET);
+	skb->mark = mark;
+	count(0, reason);
 	return TC_ACT_OK;
 }
 

@@ -68,8 +68,8 @@ INLINE void refresh_flow(struct flow *flow, const struct packet *p, bool incomin
 		flow->flags = flags;
 }
 
-/* The flow of the packet that an ICMPv4 error at l4 quotes. incoming is the error's own way. */
-INLINE bool quotes_known_flow(struct __sk_buff *skb, const struct packet *p, __u32 nic, bool incoming, __u64 now)
+/* The flow of the packet that an ICMPv4 error at l4 quotes, NULL for none. incoming is the error's own way. */
+INLINE struct flow *quoted_flow(struct __sk_buff *skb, const struct packet *p, __u32 nic, bool incoming, __u64 now)
 {
 	struct {
 		struct ipv4 ip;
@@ -78,9 +78,9 @@ INLINE bool quotes_known_flow(struct __sk_buff *skb, const struct packet *p, __u
 	struct flow_key key = {.nic = nic};
 
 	if (p->l4_length < ICMP_LEN + QUOTE_LEN || bpf_skb_load_bytes(skb, p->l4 + ICMP_LEN, &quote, sizeof(quote)))
-		return false;
+		return NULL;
 	if (quote.ip.version_length != 0x45)
-		return false;
+		return NULL;
 	/* An error from the VM is about a packet that went to it; one to the VM about a packet of its own. */
 	key.protocol = quote.ip.protocol;
 	key.local = incoming ? quote.ip.source : quote.ip.destination;
@@ -96,5 +96,5 @@ INLINE bool quotes_known_flow(struct __sk_buff *skb, const struct packet *p, __u
 	}
 	struct flow *flow = find_flow(&key, now);
 
-	return flow && !(incoming && tunnelled(flow));
+	return flow && !(incoming && tunnelled(flow)) ? flow : NULL;
 }

@@ -44,7 +44,7 @@ static __noinline int judge_encapsulated(struct __sk_buff *skb, const struct nic
 
 		set_flow_key(&key, &p, nic->number, true);
 		if (p.error) {
-			if (!quotes_known_flow(skb, &p, nic->number, true, now))
+			if (!quoted_flow(skb, &p, nic->number, true, now))
 				return drop(nic->slot, REASON_UNRELATED_ERROR);
 		} else {
 			struct flow *flow = find_flow(&key, now);

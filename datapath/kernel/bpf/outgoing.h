@@ -20,10 +20,13 @@ struct outlet {
 	__u32 generation; /* of the plan that says so */
 	__u8 translated;
 	__u8 reason;
+	__u8 gateway; /* a flow that begins now is the NAT gateway's */
 };
 
-/* Steps 7 and 8. A reason from REASON_MALFORMED on is a denial. */
-static __noinline long choose_outlet(const struct packet *p, const struct nic *nic, const struct node *node, struct outlet *out)
+/* Steps 7 and 8. of_gateway tells whether what leaves to the Internet goes by the NAT gateway. A reason from
+ * REASON_MALFORMED on is a denial. */
+static __noinline long choose_outlet(const struct packet *p, const struct nic *nic, const struct node *node, __u32 of_gateway,
+				     struct outlet *out)
 {
 	struct way way = {};
 	struct place *place;
@@ -94,8 +97,9 @@ static __noinline long choose_outlet(const struct packet *p, const struct nic *n
 		if (is_zero(&node->egress))
 			return REASON_NO_NODE;
 		set_address(&out->destination, &node->egress,
-			    way.regional ? FUNCTION_REGIONAL_EGRESS : FUNCTION_INTERNET_EGRESS, IDENTITY_NONE, p->destination);
-		return way.regional ? REASON_REGIONAL_EGRESS : REASON_INTERNET;
+			    way.regional ? FUNCTION_REGIONAL_EGRESS : of_gateway ? FUNCTION_NAT_EGRESS : FUNCTION_INTERNET_EGRESS,
+			    IDENTITY_NONE, p->destination);
+		return way.regional ? REASON_REGIONAL_EGRESS : of_gateway ? REASON_NAT_GATEWAY : REASON_INTERNET;
 	}
 	return REASON_NO_NODE;
 }
@@ -118,7 +122,7 @@ static __noinline long remember_flow(const struct flow_key *key, const struct fl
 
 	if (!key || !p || !outlet)
 		return -1;
-	fresh.flags = FLOW_OPENED_BY_VM | tcp_marks(p, false);
+	fresh.flags = FLOW_OPENED_BY_VM | tcp_marks(p, false) | (outlet->gateway ? FLOW_OF_GATEWAY : 0);
 	if (known) {
 		fresh.last_seen = known->last_seen;
 		fresh.flags = known->flags;
@@ -131,6 +135,28 @@ static __noinline long remember_flow(const struct flow_key *key, const struct fl
 	fresh.reason = outlet->reason;
 	fresh.destination = outlet->destination;
 	return bpf_map_update_elem(&flows, key, &fresh, BPF_ANY);
+}
+
+/* Whether a packet of a NIC with a NAT gateway is of a flow of the gateway, or begins one (OUT-1). An ICMP error goes the
+ * way of the flow that it is about, a later fragment that of its first one. */
+static __noinline long is_of_gateway(struct __sk_buff *skb, const struct packet *p, const struct nic *nic, __u64 now)
+{
+	struct flow_key key;
+	struct flow *flow;
+
+	if (!p || !nic)
+		return 0;
+	set_flow_key(&key, p, nic->number, false);
+	flow = p->error ? quoted_flow(skb, p, nic->number, false, now) : find_flow(&key, now);
+	return !flow || flow->flags & FLOW_OF_GATEWAY;
+}
+
+/* Whether a packet goes another way than its TCP connection (SE-3, OUT-1). */
+INLINE bool way_changed(const struct flow *flow, const struct outlet *outlet)
+{
+	return flow->flags & FLOW_VIA_KNOWN &&
+	       (flow->via != outlet->via ||
+		(flow->flags & FLOW_OF_GATEWAY && outlet->destination.function == FUNCTION_INTERNET_EGRESS));
 }
 
 /* The second part of step 8: what cannot be translated. */
@@ -161,7 +187,7 @@ static __noinline long admit_outgoing(struct __sk_buff *skb, const struct packet
 	if (!p || !nic)
 		return REASON_MALFORMED;
 	if (p->error)
-		return quotes_known_flow(skb, p, nic->number, false, now) ? REASON_NONE : REASON_UNRELATED_ERROR;
+		return quoted_flow(skb, p, nic->number, false, now) ? REASON_NONE : REASON_UNRELATED_ERROR;
 	if (is_platform_dns(p->destination))
 		return nic->flags & NIC_DENY_DNS ? REASON_SECURITY_GROUP : REASON_NONE;
 	if (is_platform_metadata(p->destination))
@@ -222,7 +248,8 @@ static __noinline int judge_outgoing(struct __sk_buff *skb, const struct nic *ni
 		recall_outlet(flow, nic, node, &outlet);
 		chosen = flow->reason;
 	} else {
-		chosen = choose_outlet(&p, nic, node, &outlet);
+		outlet.gateway = (nic->flags & NIC_NAT_GATEWAY) != 0;
+		chosen = choose_outlet(&p, nic, node, outlet.gateway && is_of_gateway(skb, &p, nic, now), &outlet);
 		outlet.reason = chosen;
 		outlet.generation = generation;
 	}
@@ -247,7 +274,7 @@ static __noinline int judge_outgoing(struct __sk_buff *skb, const struct nic *ni
 	}
 
 	if (!p.later && !p.error) {
-		if (flow && p.protocol == PROTOCOL_TCP && flow->flags & FLOW_VIA_KNOWN && flow->via != outlet.via) {
+		if (flow && p.protocol == PROTOCOL_TCP && way_changed(flow, &outlet)) {
 			bpf_map_delete_elem(&flows, &key);
 			if (p.tcp_flags & TCP_RST)
 				return drop(nic->slot, REASON_PATH_CHANGED);

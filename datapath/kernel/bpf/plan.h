@@ -41,6 +41,7 @@ enum nic_flag {
 	NIC_DENY_DNS = 4,
 	NIC_DENY_METADATA = 8,
 	NIC_VETH = 16, /* its link's peer can be reached without the host's queue */
+	NIC_NAT_GATEWAY = 32, /* what its VM opens leaves by its subnet's NAT gateway */
 };
 
 struct nic_key {
@@ -169,6 +170,7 @@ enum flow_flag {
 	FLOW_FIN_VM = 4,
 	FLOW_FIN_REMOTE = 8,
 	FLOW_RST = 16,
+	FLOW_OF_GATEWAY = 32, /* the VM opened it while its subnet had a NAT gateway */
 };
 
 struct flow {
@@ -209,6 +211,7 @@ struct egress_key {
 struct egress {
 	__be32 public;	 /* 0 for none */
 	__be32 platform;
+	__be32 nat; /* the NAT gateway's address, 0 for none */
 	__u32 outbound;
 };
 

@@ -38,6 +38,7 @@ type PosternEgress struct {
 	_        structs.HostLayout
 	Public   uint32
 	Platform uint32
+	Nat      uint32
 	Outbound uint32
 }
 
