@@ -28,10 +28,9 @@ const patience = 60 * time.Second
 // front is a gateway that runs by a world's plans, on loopback; its connections claim the addresses that they would have.
 type front struct {
 	*gateway.Gateway
-	t     testing.TB
-	log   *gateway.AccessLog
-	pool  *x509.CertPool // trusts the certificates of all names
-	names *tls.Config
+	t    testing.TB
+	log  *gateway.AccessLog
+	pool *x509.CertPool // trusts the certificates of all names
 
 	mu     sync.Mutex
 	buffer bytes.Buffer
