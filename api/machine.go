@@ -13,7 +13,7 @@ func (a *API) SetPower(ctx context.Context, id resource.ID, state string) (Outco
 	return a.alter(ctx, id, func(change *resource.Change) error { return change.SetPower(id, state) })
 }
 
-// RegenerateKey makes one of a storage account's two keys anew: number 0 or 1. When it is enforced, the gateways take the
+// RegenerateKey makes one of the two keys of a service's instance anew: number 0 or 1. When it is enforced, the gateways take the
 // former one no longer.
 func (a *API) RegenerateKey(ctx context.Context, id resource.ID, number int) (Outcome, error) {
 	return a.alter(ctx, id, func(change *resource.Change) error { return change.RegenerateKey(id, number) })

@@ -22,7 +22,7 @@ func byRoles(access *server.Access) func(context.Context, signin.Caller, string,
 			return nil
 		case action == readSubscription && (scope == authorization.Root || access.Set().Inside(caller.ObjectID, scope)):
 			return nil
-		case action == readNames && access.Set().Inside(caller.ObjectID, subscriptionScope(scope)):
+		case namesRights[strings.ToLower(action)] && (scope == authorization.Root || access.Set().Inside(caller.ObjectID, subscriptionScope(scope))):
 			return nil
 		case scope == authorization.Root && free[action]:
 			return nil
@@ -31,12 +31,9 @@ func byRoles(access *server.Access) func(context.Context, signin.Caller, string,
 	}
 }
 
-// Rights that take a role anywhere in the subscription: to find it, and to ask whether an account's name is free, which az does
-// before it makes one in a group.
-const (
-	readSubscription = "Microsoft.Resources/subscriptions/read"
-	readNames        = "Microsoft.Storage/checknameavailability/read"
-)
+// readSubscription is the right to find a subscription. It takes a role anywhere in it, as namesRights do: az asks whether an
+// account's name is free before it makes one in a group.
+const readSubscription = "Microsoft.Resources/subscriptions/read"
 
 // subscriptionScope is the scope of the subscription that an id lies in.
 func subscriptionScope(id string) string {

@@ -36,15 +36,8 @@ func parseExtension(segments []string) (target, bool) {
 			return target{}, false
 		}
 		at.on = at.scope()
-		at.provider, at.types, at.names = segments[i+1], nil, nil
-		for j, part := range segments[i+2:] {
-			if j%2 == 0 {
-				at.types = append(at.types, part)
-			} else {
-				at.names = append(at.names, part)
-			}
-		}
-		return at, true
+		at.types, at.names = nil, nil
+		return belowProvider(at, segments[i:]), true
 	}
 	return target{}, false
 }

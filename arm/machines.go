@@ -10,17 +10,16 @@ import (
 	"postern/resource"
 )
 
-// machineRoutes are those of VMs, and of accounts' keys.
+// machineRoutes are those of VMs.
 func machineRoutes() map[string]methods {
 	return map[string]methods{
 		"microsoft.compute/virtualmachines/*": {"GET": {"", getMachine}, "HEAD": {"", headResource}, "PUT": {"", putResource},
 			"PATCH": {"", patchResource}, "DELETE": {"", deleteResource}},
-		"microsoft.compute/virtualmachines/*/instanceview":  {"GET": {"", instanceView}},
-		"microsoft.compute/virtualmachines/*/start":         {"POST": {"", power(resource.PowerRunning)}},
-		"microsoft.compute/virtualmachines/*/poweroff":      {"POST": {"", power(resource.PowerStopped)}},
-		"microsoft.compute/virtualmachines/*/deallocate":    {"POST": {"", power(resource.PowerDeallocated)}},
-		"microsoft.compute/virtualmachines/*/restart":       {"POST": {"", power(resource.PowerStopped, resource.PowerRunning)}},
-		"microsoft.storage/storageaccounts/*/regeneratekey": {"POST": {"", regenerateKey}},
+		"microsoft.compute/virtualmachines/*/instanceview": {"GET": {"", instanceView}},
+		"microsoft.compute/virtualmachines/*/start":        {"POST": {"", power(resource.PowerRunning)}},
+		"microsoft.compute/virtualmachines/*/poweroff":     {"POST": {"", power(resource.PowerStopped)}},
+		"microsoft.compute/virtualmachines/*/deallocate":   {"POST": {"", power(resource.PowerDeallocated)}},
+		"microsoft.compute/virtualmachines/*/restart":      {"POST": {"", power(resource.PowerStopped, resource.PowerRunning)}},
 	}
 }
 
@@ -93,35 +92,4 @@ func power(states ...string) func(*request) (int, any, error) {
 		}
 		return r.accepted(last, http.StatusOK), nil, nil
 	}
-}
-
-// regenerateKey makes a storage account's key anew, and answers both.
-func regenerateKey(r *request) (int, any, error) {
-	id, err := r.at.parent()
-	if err != nil {
-		return 0, nil, err
-	}
-	data, err := r.body()
-	if err != nil {
-		return 0, nil, err
-	}
-	var wanted struct {
-		Name string `json:"keyName"`
-	}
-	number, known := 0, false
-	if json.Unmarshal(data, &wanted) == nil {
-		number, known = map[string]int{"key1": 0, "key2": 1}[strings.ToLower(wanted.Name)]
-	}
-	if !known {
-		return 0, nil, &resource.Error{Code: resource.CodeInvalidRequestContent, Status: http.StatusBadRequest, Target: "keyName",
-			Message: fmt.Sprintf("The keyName '%.40s' is none of the account's: use key1 or key2.", wanted.Name)}
-	}
-	made, err := r.door.API.RegenerateKey(r.Context(), id, number)
-	if err != nil {
-		return 0, nil, r.missing(err)
-	}
-	if err := r.door.API.Await(r.Context(), made.Operation); err != nil { // its clients take 200 alone
-		return 0, nil, err
-	}
-	return listKeys(r)
 }

@@ -131,7 +131,7 @@ func (s *strict) note(kind string, found []string) {
 	defer s.mu.Unlock()
 	s.seen[kind] = true
 	for _, one := range found {
-		if one = kind + ": " + one; !slices.Contains(s.unknown, one) {
+		if one = kind + ": " + one; !slices.Contains(s.unknown, one) && !isBeyond(one) {
 			s.unknown = append(s.unknown, one)
 		}
 	}

@@ -3,6 +3,7 @@ package arm
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,12 +13,6 @@ import (
 
 // retryAfter is how long a client is asked to wait, in seconds: clients read 0 as half a minute.
 const retryAfter = "1"
-
-// synchronous are the methods that clients of a type send without following an operation: they take the first answer for
-// the last. So it is given when the operation has ended.
-var synchronous = map[string][]string{
-	resource.TypeStorageAccount: {http.MethodPatch, http.MethodDelete},
-}
 
 // accepted tells the client of an operation, if the write is one (ARM-1): where to ask for its end, and for its result. It
 // answers the status to give, which is the one given when the write is done.
@@ -41,10 +36,8 @@ func (r *request) accepted(operation *api.Operation, status int) int {
 
 // patiently waits for the end of an operation that the client cannot follow.
 func (r *request) patiently(id resource.ID, operation *api.Operation) (*api.Operation, error) {
-	for _, method := range synchronous[id.Type()] {
-		if method == r.Method && !id.IsChild() {
-			return nil, r.door.API.Await(r.Context(), operation)
-		}
+	if operation != nil && slices.Contains(resource.MannersOf(id.Type()).Patient, r.Method) {
+		return nil, r.door.API.Await(r.Context(), operation)
 	}
 	return operation, nil
 }

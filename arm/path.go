@@ -77,17 +77,22 @@ func parse(segments []string) (at target, rest []string) {
 		rest = append([]string{"providers", "Microsoft.Resources"}, rest...)
 	}
 	if len(rest) > 1 && strings.EqualFold(rest[0], "providers") {
-		at.provider, rest = rest[1], rest[2:]
-		for i, part := range rest {
-			if i%2 == 0 {
-				at.types = append(at.types, part)
-			} else {
-				at.names = append(at.names, part)
-			}
-		}
-		rest = nil
+		at, rest = belowProvider(at, rest), nil
 	}
 	return at, rest
+}
+
+// belowProvider reads what begins with providers/NAMESPACE.
+func belowProvider(at target, segments []string) target {
+	at.provider = segments[1]
+	for i, part := range segments[2:] {
+		if i%2 == 0 {
+			at.types = append(at.types, part)
+		} else {
+			at.names = append(at.names, part)
+		}
+	}
+	return at
 }
 
 // scope is the id that a target's rights are asked for.

@@ -1,6 +1,7 @@
 package arm
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 
@@ -70,13 +71,28 @@ func putResource(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	status := createdOr200(made.Created)
-	if resource.CreatedIsOK(id.Type()) { // its clients take 200 and 202 alone
-		if status = http.StatusOK; made.Operation != nil {
-			status = http.StatusAccepted
+	if pending := made.Operation; pending != nil {
+		if made.Operation, err = r.patiently(id, pending); err == nil && made.Operation == nil {
+			made.Body, err = r.door.API.Get(r.Context(), id) // its state is another by now
+		}
+		if err != nil {
+			return 0, nil, err
 		}
 	}
-	return r.accepted(made.Operation, status), made.Body, nil
+	return r.accepted(made.Operation, statusOf(id, &made)), made.Body, nil
+}
+
+// statusOf is the status of what was put, which clients of its type take.
+func statusOf(id resource.ID, made *api.Outcome) int {
+	manners := resource.MannersOf(id.Type())
+	status := http.StatusOK
+	if made.Created {
+		status = cmp.Or(manners.Created, http.StatusCreated)
+	}
+	if made.Operation != nil && manners.Pending != 0 {
+		status = manners.Pending
+	}
+	return status
 }
 
 func patchResource(r *request) (int, any, error) {
@@ -115,9 +131,5 @@ func deleteResource(r *request) (int, any, error) {
 	if err == nil && !gone.Existed {
 		return http.StatusNoContent, nil, nil
 	}
-	done := http.StatusOK
-	if id.Type() == resource.TypeNetworkWatcher { // its clients know no 200 here
-		done = http.StatusNoContent
-	}
-	return r.accepted(gone.Operation, done), nil, err
+	return r.accepted(gone.Operation, cmp.Or(resource.MannersOf(id.Type()).Deleted, http.StatusOK)), nil, err
 }

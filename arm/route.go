@@ -49,11 +49,8 @@ func init() {
 		"microsoft.network/virtualnetworks/*/usages":                            {"GET": {"", listSubnetUsages}},
 		"microsoft.network/virtualnetworks/*/checkipaddressavailability":        {"GET": {"", checkIPAddress}},
 		"microsoft.network/networkinterfaces/*/effectiveroutetable":             {"POST": {"", effectiveRoutes}},
-		"microsoft.storage/storageaccounts/*/blobservices/*":                    {"GET": {"", dataServices}},
-		"microsoft.storage/storageaccounts/*/fileservices/*":                    {"GET": {"", dataServices}},
-		"microsoft.storage/checknameavailability":                               {"POST": {readNames, checkAccountName}},
-		"microsoft.storage/storageaccounts/*/listkeys":                          {"POST": {"", listKeys}},
 	}
+	maps.Copy(special, serviceRoutes())
 	maps.Copy(special, deploymentRoutes())
 	maps.Copy(special, accessRoutes())
 	maps.Copy(special, activityRoutes())
@@ -78,6 +75,9 @@ func (r route) action(method string, at target) string {
 // find chooses the route of a request. The error says what is wrong about the path or the method.
 func (d *Door) find(method string, segments []string) (route, target, error) {
 	at, rest := parse(segments)
+	if len(segments) > 2 && strings.EqualFold(segments[0], "providers") && at.provider == "" {
+		at, rest = belowProvider(target{}, segments), nil
+	}
 	var found methods
 	switch {
 	case isFabric(segments):

@@ -24,19 +24,10 @@ func (s *stage) echo(at Machine, port int) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				fmt.Fprintf(conn, "%s\n", conn.RemoteAddr())
-				_, _ = io.Copy(conn, conn)
-			}()
-		}
-	}()
+	go serveEach(listener, func(conn net.Conn) {
+		fmt.Fprintf(conn, "%s\n", conn.RemoteAddr())
+		_, _ = io.Copy(conn, conn)
+	})
 	datagrams := s.listenPacket(at, address)
 	go func() {
 		buffer := make([]byte, 2048)

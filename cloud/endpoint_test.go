@@ -232,12 +232,7 @@ func (s *stage) storagePrefix(address netip.Addr) bool {
 
 func (s *stage) mustConnect(from Machine, address string) net.Conn {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, patience)
-	defer cancel()
-	conn, err := from.DialContext(ctx, "tcp", address)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	conn := s.connect(from, address)
 	s.t.Cleanup(func() { conn.Close() })
 	return conn
 }

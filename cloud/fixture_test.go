@@ -18,8 +18,8 @@ import (
 
 // limit bounds one test with its cloud; patience one thing that it waits for.
 const (
-	limit    = 120 * time.Second
-	patience = 20 * time.Second
+	limit    = 300 * time.Second
+	patience = 60 * time.Second
 )
 
 // program is the postern executable that the kernel data path runs its nodes with.

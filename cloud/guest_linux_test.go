@@ -59,3 +59,11 @@ func commandOn(ctx context.Context, machine Machine) func(name string, arguments
 		return command.Cmd, command.Start
 	}
 }
+
+// startOn starts a process on a machine.
+func startOn(machine Machine, command *exec.Cmd) error {
+	if namespace, ok := machine.(kernelMachine); ok {
+		return namespace.Do(command.Start)
+	}
+	return command.Start()
+}

@@ -26,3 +26,6 @@ func commandOn(ctx context.Context, _ Machine) func(name string, arguments ...st
 		return command, command.Start
 	}
 }
+
+// startOn starts a process on a machine, which is this computer.
+func startOn(_ Machine, command *exec.Cmd) error { return command.Start() }

@@ -15,8 +15,7 @@ import (
 
 	azureamqp "github.com/Azure/go-amqp"
 
-	"postern/certificate"
-	"postern/protocol/amqp"
+	servers "postern/demo/backend"
 )
 
 // namespace is a document with backends of its own for each protocol; rules is one of its rule set.
@@ -28,58 +27,60 @@ const (
 
 // Service Bus and Event Hubs: a VM is refused in each protocol's words until the rules name its subnet.
 func TestMessaging(t *testing.T) {
-	s := start(t, Userspace, "", application...)
-	app, far := s.machine("nic-app"), s.machine("nic-far")
-	web := s.serveHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "a queue") }))
-	broker, kafka := s.backend("amqp", "198.51.100.71"), s.backend("kafka", "198.51.100.72")
-	go serveEach(broker, serveAMQP)
-	pool := serveKafka(t, kafka)
-	for _, c := range []struct{ typ, endpoint, name string }{
-		{"Microsoft.ServiceBus/namespaces", "Microsoft.ServiceBus", "bus-shop"}, {"Microsoft.EventHub/namespaces", "Microsoft.EventHub", "hub-shop"},
-	} {
-		t.Run(c.endpoint, func(t *testing.T) {
-			s, host := s.in(t), c.name+".servicebus.windows.net"
-			s.apply(fmt.Sprintf(namespace, c.typ, c.name, web, broker.Addr(), kafka.Addr()), fmt.Sprintf(ruleSet, c.typ, c.name, ""))
-			s.apply(subnet("vnet/app", "10.13.76.0/24", "serviceEndpoints: [{service: "+c.endpoint+"}]"))
-			refused := func(from Machine, why string) {
-				t.Helper()
-				var gone *azureamqp.ConnError
-				err := s.session(from, host)
-				if !errors.As(err, &gone) || gone.RemoteErr == nil || gone.RemoteErr.Condition != azureamqp.ErrCondUnauthorizedAccess ||
-					!strings.HasPrefix(gone.RemoteErr.Description, "Ip has been prevented to connect to the endpoint. TrackingId:") {
-					t.Errorf("%s: AMQP: got %v", why, err)
+	onBothDataPaths(t, func(t *testing.T, dataPath string) {
+		s := start(t, dataPath, "", application...)
+		app, far := s.machine("nic-app"), s.machine("nic-far")
+		web := s.serveHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "a queue") }))
+		broker, kafka := s.backend("amqp", "198.51.100.71"), s.backend("kafka", "198.51.100.72")
+		go servers.Each(broker, servers.AMQP())
+		pool := serveKafka(t, kafka)
+		for _, c := range []struct{ typ, endpoint, name string }{
+			{"Microsoft.ServiceBus/namespaces", "Microsoft.ServiceBus", "bus-shop"}, {"Microsoft.EventHub/namespaces", "Microsoft.EventHub", "hub-shop"},
+		} {
+			t.Run(c.endpoint, func(t *testing.T) {
+				s, host := s.in(t), c.name+".servicebus.windows.net"
+				s.apply(fmt.Sprintf(namespace, c.typ, c.name, web, broker.Addr(), kafka.Addr()), fmt.Sprintf(ruleSet, c.typ, c.name, ""))
+				s.apply(subnet("vnet/app", "10.13.76.0/24", "serviceEndpoints: [{service: "+c.endpoint+"}]"))
+				refused := func(from Machine, why string) {
+					t.Helper()
+					var gone *azureamqp.ConnError
+					err := s.session(from, host)
+					if !errors.As(err, &gone) || gone.RemoteErr == nil || gone.RemoteErr.Condition != azureamqp.ErrCondUnauthorizedAccess ||
+						!strings.HasPrefix(gone.RemoteErr.Description, "Ip has been prevented to connect to the endpoint. TrackingId:") {
+						t.Errorf("%s: AMQP: got %v", why, err)
+					}
+					if status, body := s.get(from, "https://"+host+"/queue"); status != 401 || !strings.Contains(body, "<Code>401</Code><Detail>Ip has been prevented") {
+						t.Errorf("%s: HTTP: got %d %q", why, status, body)
+					}
 				}
-				if status, body := s.get(from, "https://"+host+"/queue"); status != 401 || !strings.Contains(body, "<Code>401</Code><Detail>Ip has been prevented") {
-					t.Errorf("%s: HTTP: got %d %q", why, status, body)
+				refused(app, "FW-1 FW-12 no rule")
+				s.wantLogged(c.name, "0 Forbidden amqp", "10.13.76.36")
+				s.apply(fmt.Sprintf(ruleSet, c.typ, c.name, fmt.Sprintf(appRule, fullSubnet())))
+				if err := s.session(app, host); err != nil {
+					t.Errorf("FW-6 AMQP: %v", err)
 				}
-			}
-			refused(app, "FW-1 FW-12 no rule")
-			s.wantLogged(c.name, "0 Forbidden amqp", "10.13.76.36")
-			s.apply(fmt.Sprintf(ruleSet, c.typ, c.name, fmt.Sprintf(appRule, fullSubnet())))
-			if err := s.session(app, host); err != nil {
-				t.Errorf("FW-6 AMQP: %v", err)
-			}
-			s.wantLogged(c.name, "0 Success amqp", "10.13.76.36")
-			if status, body := s.get(app, "https://"+host+"/queue"); status != 200 || body != "a queue" {
-				t.Errorf("FW-6 HTTP: got %d %q", status, body)
-			}
-			refused(far, "FW-6 another subnet")
-			if c.endpoint == "Microsoft.EventHub" {
-				if got, err := s.kafka(app, host, pool); err != nil || got != "a broker" {
-					t.Errorf("FW-6 Kafka: got %q, %v", got, err)
+				s.wantLogged(c.name, "0 Success amqp", "10.13.76.36")
+				if status, body := s.get(app, "https://"+host+"/queue"); status != 200 || body != "a queue" {
+					t.Errorf("FW-6 HTTP: got %d %q", status, body)
 				}
-				if _, err := s.kafka(far, host, pool); err == nil || !strings.Contains(err.Error(), "access denied") {
-					t.Errorf("FW-12 Kafka: got %v", err)
+				refused(far, "FW-6 another subnet")
+				if c.endpoint == "Microsoft.EventHub" {
+					if got, err := s.kafka(app, host, pool); err != nil || got != "a broker" {
+						t.Errorf("FW-6 Kafka: got %q, %v", got, err)
+					}
+					if _, err := s.kafka(far, host, pool); err == nil || !strings.Contains(err.Error(), "access denied") {
+						t.Errorf("FW-12 Kafka: got %v", err)
+					}
 				}
-			}
-			// FW-7: a write of the namespace leaves its rules as they are.
-			s.apply(fmt.Sprintf(namespace, c.typ, c.name, web, broker.Addr(), kafka.Addr()))
-			if err := s.session(app, host); err != nil {
-				t.Errorf("FW-7 after a write of the namespace: %v", err)
-			}
-			refused(far, "FW-7 after a write of the namespace")
-		})
-	}
+				// FW-7: a write of the namespace leaves its rules as they are.
+				s.apply(fmt.Sprintf(namespace, c.typ, c.name, web, broker.Addr(), kafka.Addr()))
+				if err := s.session(app, host); err != nil {
+					t.Errorf("FW-7 after a write of the namespace: %v", err)
+				}
+				refused(far, "FW-7 after a write of the namespace")
+			})
+		}
+	})
 }
 
 // session opens a session of AMQP as Azure's clients do: TLS, SASL, open, begin. So far a client gets with the answers of a
@@ -100,53 +101,10 @@ func (s *stage) session(from Machine, host string) error {
 	return err
 }
 
-// serveAMQP is as much of a namespace as it takes to open sessions.
-func serveAMQP(conn net.Conn) {
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	write := func(raw ...byte) { _, _ = conn.Write(raw) }
-	for {
-		id, err := amqp.ReadHeader(conn)
-		if err != nil {
-			return
-		}
-		write(amqp.Header(id)...)
-		if id == amqp.Plain {
-			break
-		}
-		write(amqp.Mechanisms("ANONYMOUS")...)
-		if frame, err := amqp.ReadFrame(conn); err != nil || frame.What != amqp.SASLInit {
-			return
-		}
-		write(amqp.Welcome()...)
-	}
-	for {
-		frame, err := amqp.ReadFrame(conn)
-		if err != nil {
-			return
-		}
-		switch frame.What {
-		case amqp.PerformOpen:
-			write(amqp.Open("broker")...)
-		case 0x11: // begin: for channel 0, its first transfer 1, windows of 100
-			write(0, 0, 0, 8+15, 2, 0, 0, 0, 0, 0x53, 0x11, 0xc0, 10, 4, 0x60, 0, 0, 0x52, 1, 0x52, 100, 0x52, 100)
-		case amqp.PerformClose:
-			write(0, 0, 0, 12, 2, 0, 0, 0, 0, 0x53, 0x18, 0x45)
-			return
-		}
-	}
-}
-
 // serveKafka is a broker as far as TLS, with a certificate of its own.
 func serveKafka(t *testing.T, l net.Listener) *x509.CertPool {
 	t.Helper()
-	authority, err := certificate.NewAuthority("broker", nil, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := authority.Issue([]string{"hub-shop.servicebus.windows.net"}, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
+	authority, leaf := backendIdentity(t, "hub-shop.servicebus.windows.net")
 	go serveEach(l, func(conn net.Conn) {
 		_ = conn.SetDeadline(time.Now().Add(patience))
 		secured := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{*leaf}})

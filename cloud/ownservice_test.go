@@ -15,7 +15,7 @@ import (
 
 	"github.com/pires/go-proxyproto"
 
-	"postern/certificate"
+	servers "postern/demo/backend"
 	"postern/firewall"
 	"postern/gateway"
 )
@@ -41,9 +41,12 @@ func TestOwnService(t *testing.T) {
 		s := start(t, dataPath, "", application...)
 		app, far := s.machine("nic-app"), s.machine("nic-far")
 		web, vault, redis := s.backend("web", "198.51.100.61"), s.backend("vault", "198.51.100.62"), s.backend("redis", "198.51.100.63")
-		serveWeb(t, web)
+		site := servers.HTTP(web, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, r.Method+" "+r.URL.Path)
+		}))
+		defer site.Close()
 		pool := serveVault(t, vault)
-		serveRedis(t, redis)
+		go servers.Each(redis, servers.Redis)
 		// In a change of its own, since rules and endpoints refer to each other: FW-6 wants the endpoint first.
 		s.apply(open(ownWeb, web), open(ownTLS, vault), open(ownTCP, redis))
 		s.apply(subnet("vnet/app", "10.13.76.0/24", withOwn), subnet("vnet/other", "10.13.77.0/24", withOwn))
@@ -143,43 +146,9 @@ func open(document string, backend net.Listener) string {
 	return strings.Replace(fmt.Sprintf(document, backend.Addr()), "defaultAction: Deny, virtualNetworkRules: [{id: virtualNetworks/vnet/subnets/app}]", "defaultAction: Allow", 1)
 }
 
-// backend listens where the gateways reach it: on a machine of the Internet where they are namespaces, on this
-// computer's loopback where they are part of this process.
-func (s *stage) backend(name, address string) net.Listener {
-	s.t.Helper()
-	listen := func() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
-	if s.DataPath() == Kernel {
-		machine := s.outsider(name, address)
-		listen = func() (net.Listener, error) { return machine.Listen(s.ctx, "tcp", address+":7000") }
-	}
-	listener, err := listen()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = listener.Close() }) // the server may have closed it
-	return listener
-}
-
-func serveWeb(t *testing.T, l net.Listener) {
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, r.Method+" "+r.URL.Path)
-	})}
-	go func() { _ = server.Serve(l) }()
-	t.Cleanup(func() { server.Close() })
-}
-
 // serveVault serves TLS with a certificate of its own behind the PROXY protocol, and tells each client who it is.
 func serveVault(t *testing.T, l net.Listener) *x509.CertPool {
-	authority, err := certificate.NewAuthority("vault", nil, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := authority.Issue([]string{"vault.services.internal"}, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(authority.CertificatePEM())
+	authority, leaf := backendIdentity(t, "vault.services.internal")
 	introduced := &proxyproto.Listener{Listener: l, ReadHeaderTimeout: patience}
 	go serveEach(introduced, func(conn net.Conn) {
 		subnet := ""
@@ -196,35 +165,7 @@ func serveVault(t *testing.T, l net.Listener) *x509.CertPool {
 		_, _ = io.WriteString(secured, host+" "+subnet)
 		_ = secured.Close()
 	})
-	return pool
-}
-
-// serveRedis answers PING as Redis does.
-func serveRedis(_ *testing.T, l net.Listener) {
-	go serveEach(l, func(conn net.Conn) {
-		buffer := make([]byte, 64)
-		for {
-			if _, err := conn.Read(buffer); err != nil {
-				return
-			}
-			if _, err := io.WriteString(conn, "+PONG\r\n"); err != nil {
-				return
-			}
-		}
-	})
-}
-
-func serveEach(l net.Listener, serve func(net.Conn)) {
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			defer conn.Close()
-			serve(conn)
-		}()
-	}
+	return authority.Pool()
 }
 
 // get asks over HTTP as a machine, trusting the cloud.

@@ -28,68 +28,70 @@ const (
 // A real RabbitMQ behind a Service Bus namespace, asked by the AMQP client that Azure's own stands on, from VMs.
 func TestRabbitMQ(t *testing.T) {
 	const typ, name, host = "Microsoft.ServiceBus/namespaces", "bus-rabbit", "bus-rabbit.servicebus.windows.net"
-	s := start(t, Userspace, "", application...)
-	backend := s.startRabbitMQ()
-	app, far := s.machine("nic-app"), s.machine("nic-far")
-	shut := fmt.Sprintf(ruleSet, typ, name, "")
-	open := fmt.Sprintf(ruleSet, typ, name, fmt.Sprintf(appRule, fullSubnet()))
-	s.apply(fmt.Sprintf("{type: %s, name: %s, location: westeurope, tags: {postern.backend.amqp: %q}}", typ, name, backend), shut)
-	s.apply(subnet("vnet/app", "10.13.76.0/24", "serviceEndpoints: [{service: Microsoft.ServiceBus}]"))
+	onBothDataPaths(t, func(t *testing.T, dataPath string) {
+		s := start(t, dataPath, "", application...)
+		backend := s.startRabbitMQ()
+		app, far := s.machine("nic-app"), s.machine("nic-far")
+		shut := fmt.Sprintf(ruleSet, typ, name, "")
+		open := fmt.Sprintf(ruleSet, typ, name, fmt.Sprintf(appRule, fullSubnet()))
+		s.apply(fmt.Sprintf("{type: %s, name: %s, location: westeurope, tags: {postern.backend.amqp: %q}}", typ, name, backend), shut)
+		s.apply(subnet("vnet/app", "10.13.76.0/24", "serviceEndpoints: [{service: Microsoft.ServiceBus}]"))
 
-	t.Run("FW-1 FW-12 refused without a rule", func(t *testing.T) {
-		s := s.in(t)
-		if _, err := s.broker(app, host, keyWord); !unauthorized(err) {
-			t.Errorf("got %v", err)
-		}
-		s.wantLogged(name, "0 Forbidden amqp", "10.13.76.36")
-	})
-	s.apply(open)
-	t.Run("SE-2 FW-6 messages there and back", func(t *testing.T) {
-		s := s.in(t)
-		session, err := s.broker(app, host, keyWord)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.exchange(session, "jobs", "a job", strings.Repeat("large", 50_000))
-	})
-	s.wantLogged(name, "0 Success amqp", "10.13.76.36")
-	t.Run("a key that the broker does not know is the broker's to refuse", func(t *testing.T) {
-		s := s.in(t)
-		if _, err := s.broker(app, host, "another-key"); err == nil || unauthorized(err) {
-			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("FW-6 FW-12 another subnet, in the words of Azure's client", func(t *testing.T) {
-		s := s.in(t)
-		if _, err := s.broker(far, host, keyWord); !unauthorized(err) {
-			t.Errorf("go-amqp: got %v", err)
-		}
-		err := s.serviceBus(far, host)
-		if err == nil || !strings.Contains(err.Error(), "amqp:unauthorized-access") || !strings.Contains(err.Error(), "Ip has been prevented to connect to the endpoint.") {
-			t.Errorf("azservicebus: got %v", err)
-		}
-	})
-	t.Run("FW-1 a receiver that waits is cut when its rule goes", func(t *testing.T) {
-		s := s.in(t)
-		session, err := s.broker(app, host, keyWord)
-		if err != nil {
-			t.Fatal(err)
-		}
-		receiver, err := session.NewReceiver(s.ctx, "quiet", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		cut := make(chan error, 1)
-		go func() {
-			_, err := receiver.Receive(s.ctx, nil)
-			cut <- err
-		}()
-		s.apply(shut)
-		var gone *azureamqp.ConnError
-		if err := <-cut; !errors.As(err, &gone) {
-			t.Errorf("got %v", err)
-		}
-		s.wantLogged(name, "0 ConnectionRevoked amqp", "10.13.76.36")
+		t.Run("FW-1 FW-12 refused without a rule", func(t *testing.T) {
+			s := s.in(t)
+			if _, err := s.broker(app, host, keyWord); !unauthorized(err) {
+				t.Errorf("got %v", err)
+			}
+			s.wantLogged(name, "0 Forbidden amqp", "10.13.76.36")
+		})
+		s.apply(open)
+		t.Run("SE-2 FW-6 messages there and back", func(t *testing.T) {
+			s := s.in(t)
+			session, err := s.broker(app, host, keyWord)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.exchange(session, "jobs", "a job", strings.Repeat("large", 50_000))
+		})
+		s.wantLogged(name, "0 Success amqp", "10.13.76.36")
+		t.Run("a key that the broker does not know is the broker's to refuse", func(t *testing.T) {
+			s := s.in(t)
+			if _, err := s.broker(app, host, "another-key"); err == nil || unauthorized(err) {
+				t.Errorf("got %v", err)
+			}
+		})
+		t.Run("FW-6 FW-12 another subnet, in the words of Azure's client", func(t *testing.T) {
+			s := s.in(t)
+			if _, err := s.broker(far, host, keyWord); !unauthorized(err) {
+				t.Errorf("go-amqp: got %v", err)
+			}
+			err := s.serviceBus(far, host)
+			if err == nil || !strings.Contains(err.Error(), "amqp:unauthorized-access") || !strings.Contains(err.Error(), "Ip has been prevented to connect to the endpoint.") {
+				t.Errorf("azservicebus: got %v", err)
+			}
+		})
+		t.Run("FW-1 a receiver that waits is cut when its rule goes", func(t *testing.T) {
+			s := s.in(t)
+			session, err := s.broker(app, host, keyWord)
+			if err != nil {
+				t.Fatal(err)
+			}
+			receiver, err := session.NewReceiver(s.ctx, "quiet", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cut := make(chan error, 1)
+			go func() {
+				_, err := receiver.Receive(s.ctx, nil)
+				cut <- err
+			}()
+			s.apply(shut)
+			var gone *azureamqp.ConnError
+			if err := <-cut; !errors.As(err, &gone) {
+				t.Errorf("got %v", err)
+			}
+			s.wantLogged(name, "0 ConnectionRevoked amqp", "10.13.76.36")
+		})
 	})
 }
 
@@ -173,17 +175,17 @@ func (s *stage) startRabbitMQ() (address string) {
 	if _, err := os.Stat(script); err != nil {
 		s.t.Skipf("there is no RabbitMQ here: apt-get install rabbitmq-server")
 	}
-	dir := ordinaryDir(s.t)
+	dir, at := ordinaryDir(s.t), s.place("rabbitmq", "198.51.100.78")
 	port, names, distribution := heldPort(s.t), heldPort(s.t), heldPort(s.t)
 	for file, text := range map[string]string{
-		"rabbitmq.conf": fmt.Sprintf("listeners.tcp.1 = 127.0.0.1:%d\ndefault_user = %s\ndefault_pass = %s\nloopback_users = none\n", port, keyName, keyWord),
+		"rabbitmq.conf": fmt.Sprintf("listeners.tcp.1 = %s:%d\ndefault_user = %s\ndefault_pass = %s\nloopback_users = none\n", at.address, port, keyName, keyWord),
 		"plugins":       "[rabbitmq_amqp1_0].\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
 			s.t.Fatal(err)
 		}
 	}
-	s.background(ordinary(dir, exec.Command(epmd, "-address", "127.0.0.1", "-port", strconv.Itoa(names))), fmt.Sprintf("127.0.0.1:%d", names))
+	at.local().run(ordinary(dir, exec.Command(epmd, "-address", "127.0.0.1", "-port", strconv.Itoa(names))), names)
 	command := ordinary(dir, exec.Command(script))
 	for name, value := range map[string]string{
 		"NOTIFY_SOCKET":     filepath.Join(dir, "nobody"), // as under systemd, where the script becomes the broker
@@ -196,9 +198,7 @@ func (s *stage) startRabbitMQ() (address string) {
 	} {
 		command.Env = append(command.Env, name+"="+value)
 	}
-	address = fmt.Sprintf("127.0.0.1:%d", port)
-	s.daemon(command, address, syscall.SIGTERM)
-	return address
+	return at.run(command, port)
 }
 
 // heldPort is a port of loopback that nobody gets by chance while a program takes its time to listen on it: it is bound here,

@@ -3,15 +3,12 @@ package cloud
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	servers "postern/demo/backend"
 	"postern/resource"
 )
 
@@ -51,62 +49,51 @@ func fullSubnet() string {
 }
 
 func TestServices(t *testing.T) {
-	s := start(t, Userspace, "", application...)
-	app, far := s.machine("nic-app"), s.machine("nic-far")
-	for name, story := range map[string]serviceStory{
-		"Key Vault": vaultStory(), "Cosmos DB": cosmosStory(), "Container Registry": registryStory(),
-		"Cognitive Services": cognitiveStory(), "App Service": webStory(), "Data Lake Store": lakeStory(),
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := s.in(t)
-			backend := s.serveHTTP(story.backend)
-			with := func(rules string) string {
-				return strings.Replace(fmt.Sprintf(story.document, backend), "RULES", rules, 1)
-			}
-			subnet := func(more ...string) string {
-				return subnet("vnet/app", "10.13.76.0/24", append([]string{"serviceEndpoints: [{service: " + story.endpoint + "}]"}, more...)...)
-			}
-			refused := func(from Machine, address, why string) {
-				t.Helper()
-				if err := story.denied(story.use(s, from), address); err != nil {
-					t.Errorf("%s: %v", why, err)
+	onBothDataPaths(t, func(t *testing.T, dataPath string) {
+		s := start(t, dataPath, "", application...)
+		app, far := s.machine("nic-app"), s.machine("nic-far")
+		for name, story := range map[string]serviceStory{
+			"Key Vault": vaultStory(), "Cosmos DB": cosmosStory(), "Container Registry": registryStory(),
+			"Cognitive Services": cognitiveStory(), "App Service": webStory(), "Data Lake Store": lakeStory(),
+		} {
+			t.Run(name, func(t *testing.T) {
+				s := s.in(t)
+				backend := s.serveHTTP(story.backend)
+				with := func(rules string) string {
+					return strings.Replace(fmt.Sprintf(story.document, backend), "RULES", rules, 1)
 				}
-			}
-			s.apply(with(story.shut))
-			refused(app, "", "FW-12 without the endpoint")
-			s.apply(subnet())
-			refused(app, "10.13.76.36", "FW-12 SE-2 with the endpoint, without a rule")
-			s.apply(with(story.open))
-			if err := story.use(s, app); err != nil {
-				t.Errorf("FW-6 with the endpoint and a rule: %v", err)
-			}
-			refused(far, "", "FW-6 another subnet")
-			s.apply(fmt.Sprintf(`{type: serviceEndpointPolicies, name: policy, location: westeurope, properties: {serviceEndpointPolicyDefinitions: [
+				subnet := func(more ...string) string {
+					return subnet("vnet/app", "10.13.76.0/24", append([]string{"serviceEndpoints: [{service: " + story.endpoint + "}]"}, more...)...)
+				}
+				refused := func(from Machine, address, why string) {
+					t.Helper()
+					if err := story.denied(story.use(s, from), address); err != nil {
+						t.Errorf("%s: %v", why, err)
+					}
+				}
+				s.apply(with(story.shut))
+				refused(app, "", "FW-12 without the endpoint")
+				s.apply(subnet())
+				refused(app, "10.13.76.36", "FW-12 SE-2 with the endpoint, without a rule")
+				s.apply(with(story.open))
+				if err := story.use(s, app); err != nil {
+					t.Errorf("FW-6 with the endpoint and a rule: %v", err)
+				}
+				refused(far, "", "FW-6 another subnet")
+				s.apply(fmt.Sprintf(`{type: serviceEndpointPolicies, name: policy, location: westeurope, properties: {serviceEndpointPolicyDefinitions: [
   {name: other, properties: {service: %s, serviceResources: [%sother]}}]}}`, story.endpoint, story.policy), subnet(withPolicy))
-			if err := story.use(s, app); err == nil {
-				t.Error("SEP-1 SEP-2 a policy that names another instance lets it through")
-			}
-			s.apply(subnet())
-			if err := story.use(s, app); err != nil {
-				t.Errorf("SEP-2 without the policy: %v", err)
-			}
-			s.apply("{type: virtualNetworks/subnets, name: vnet/app, properties: {addressPrefix: 10.13.76.0/24}}")
-			refused(app, "", "SE-3 the endpoint is taken away")
-		})
-	}
-}
-
-// serveHTTP serves on this computer's loopback, where a userspace cloud's gateways reach it, and answers the address.
-func (s *stage) serveHTTP(handler http.Handler) string {
-	s.t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: patience}
-	go func() { _ = server.Serve(listener) }()
-	s.t.Cleanup(func() { server.Close() })
-	return listener.Addr().String()
+				if err := story.use(s, app); err == nil {
+					t.Error("SEP-1 SEP-2 a policy that names another instance lets it through")
+				}
+				s.apply(subnet())
+				if err := story.use(s, app); err != nil {
+					t.Errorf("SEP-2 without the policy: %v", err)
+				}
+				s.apply("{type: virtualNetworks/subnets, name: vnet/app, properties: {addressPrefix: 10.13.76.0/24}}")
+				refused(app, "", "SE-3 the endpoint is taken away")
+			})
+		}
+	})
 }
 
 // azureClient are the options of Azure's clients on a machine. Retries are off: a failure is the test's.
@@ -121,40 +108,9 @@ func (fixedToken) GetToken(context.Context, policy.TokenRequestOptions) (azcore.
 	return azcore.AccessToken{Token: "a-token", ExpiresOn: time.Now().Add(time.Hour)}, nil
 }
 
-// vaultBackend keeps secrets. As a vault does, it tells who has no token where to get one.
-func vaultBackend() http.Handler {
-	var mu sync.Mutex
-	secrets := make(map[string]string)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") == "" {
-			w.Header().Set("WWW-Authenticate", `Bearer authorization="https://login.microsoftonline.com/tenant", resource="https://vault.azure.net"`)
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		name := strings.Trim(strings.TrimPrefix(r.URL.Path, "/secrets/"), "/")
-		if r.Method == http.MethodPut {
-			var body struct{ Value string }
-			if json.NewDecoder(r.Body).Decode(&body) != nil {
-				w.WriteHeader(http.StatusBadRequest)
-				return
-			}
-			secrets[name] = body.Value
-		}
-		value, ok := secrets[name]
-		if !ok {
-			w.WriteHeader(http.StatusNotFound)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(map[string]string{"value": value, "id": "https://" + r.Host + "/secrets/" + name + "/1"})
-	})
-}
-
 func vaultStory() serviceStory {
 	return serviceStory{
-		endpoint: "Microsoft.KeyVault", policy: "Microsoft.KeyVault/vaults/", backend: vaultBackend(),
+		endpoint: "Microsoft.KeyVault", policy: "Microsoft.KeyVault/vaults/", backend: servers.Secrets(),
 		document: `{type: Microsoft.KeyVault/vaults, name: kv-story, location: westeurope, tags: {postern.backend: "%s"}, properties: {networkAcls: {RULES}}}`,
 		shut:     "defaultAction: Deny", open: "defaultAction: Deny, virtualNetworkRules: [{id: " + appSubnet + "}]",
 		use: func(s *stage, from Machine) error {
@@ -288,22 +244,10 @@ func plainDenied(texts ...string) func(error, string) error {
 	}
 }
 
-// jsonOf answers what it is told with for a path, and 404 otherwise.
-func jsonOf(method, path string, value any) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		if r.Method != method || r.URL.Path != path {
-			w.WriteHeader(http.StatusNotFound)
-			return
-		}
-		_ = json.NewEncoder(w).Encode(value)
-	})
-}
-
 func cognitiveStory() serviceStory {
 	return serviceStory{
 		endpoint: "Microsoft.CognitiveServices", policy: "Microsoft.CognitiveServices/accounts/",
-		backend: jsonOf(http.MethodPost, "/text/analytics/v3.1/languages", map[string]any{"documents": []any{map[string]any{"id": "1", "detectedLanguage": map[string]any{"iso6391Name": "de"}}}}),
+		backend: servers.Answer(http.MethodPost, "/text/analytics/v3.1/languages", "application/json", `{"documents":[{"id":"1","detectedLanguage":{"iso6391Name":"de"}}]}`),
 		document: `{type: Microsoft.CognitiveServices/accounts, name: text, location: westeurope, kind: TextAnalytics, sku: {name: S}, tags: {postern.backend: "%s"},
   properties: {customSubDomainName: text-story, networkAcls: {RULES}}}`,
 		shut: "defaultAction: Deny", open: "defaultAction: Deny, virtualNetworkRules: [{id: " + appSubnet + "}]",
@@ -330,7 +274,7 @@ func webStory() serviceStory {
 func lakeStory() serviceStory {
 	return serviceStory{
 		endpoint: "Microsoft.AzureActiveDirectory", policy: "Microsoft.DataLakeStore/accounts/",
-		backend:  jsonOf(http.MethodGet, "/webhdfs/v1/", map[string]any{"FileStatuses": map[string]any{"FileStatus": []any{map[string]any{"pathSuffix": "raw", "type": "DIRECTORY"}}}}),
+		backend:  servers.Answer(http.MethodGet, "/webhdfs/v1/", "application/json", `{"FileStatuses":{"FileStatus":[{"pathSuffix":"raw","type":"DIRECTORY"}]}}`),
 		document: `{type: Microsoft.DataLakeStore/accounts, name: lakestory, location: westeurope, tags: {postern.backend: "%s"}, properties: {firewallState: Enabled, RULES}}`,
 		shut:     "virtualNetworkRules: []", open: "virtualNetworkRules: [{name: app, properties: {subnetId: \"" + fullSubnet() + "\"}}]",
 		use:    plainUse(http.MethodGet, "https://lakestory.azuredatalakestore.net/webhdfs/v1/?op=LISTSTATUS", "", `"pathSuffix":"raw"`),

@@ -130,21 +130,28 @@ func (s *stage) wantInsert(from Machine, address, account, token string, status 
 	}
 }
 
-// lastCaller is the caller's address in the newest line of the access log about an account, once it has so many lines.
+// wantCaller waits until the newest line of the access log about an account has a caller's address.
 func (s *stage) wantCaller(account, address string) {
 	s.t.Helper()
-	var last string
-	s.eventually("wait for caller "+address+" in the access log of "+account, func() error {
+	s.wantCallerIn(account, address+"/32")
+}
+
+// wantCallerIn is wantCaller for any address of a prefix.
+func (s *stage) wantCallerIn(account, prefix string) {
+	s.t.Helper()
+	wanted := netip.MustParsePrefix(prefix)
+	s.eventually("wait for caller "+prefix+" in the access log of "+account, func() error {
 		entries, err := s.AccessLog(s.ctx)
 		if err != nil {
 			return err
 		}
+		var last string
 		for _, entry := range entries {
 			if entry.Account == account {
 				last = entry.CallerIPAddress
 			}
 		}
-		if caller, err := netip.ParseAddrPort(last); err != nil || caller.Addr() != netip.MustParseAddr(address) {
+		if caller, err := netip.ParseAddrPort(last); err != nil || !wanted.Contains(caller.Addr()) {
 			return fmt.Errorf("the last caller is %q", last)
 		}
 		return nil

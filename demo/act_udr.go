@@ -17,78 +17,15 @@ var actUDR = act{
 	expected: "no endpoint, 0.0.0.0/0 to an appliance that nobody owns: rows and ssh are stuck for just that time, drops are counted; with the queue nothing is lost",
 	play: func(ctx context.Context, s *scene) error {
 		normal := situation{publicIP: true, west: s.ownRule(), germany: s.ownRule()}
-		wrong := normal
-		wrong.appliance = true
-		if err := s.arrange(ctx, normal); err != nil {
-			return err
-		}
-		ssh, err := s.openSession(ctx, s.appVM)
+		result, err := s.sufferAppliance(ctx, normal,
+			written{accountGermany, "queue", true}, written{accountGermany, "plain", false})
 		if err != nil {
 			return err
 		}
-		defer ssh.close()
-		queued, err := s.write(ctx, accountGermany, "queue", true)
-		if err != nil {
-			return err
-		}
-		defer queued.abandon()
-		plain, err := s.write(ctx, accountGermany, "plain", false)
-		if err != nil {
-			return err
-		}
-		defer plain.abandon()
-
-		dropped, o, err := s.sufferAppliance(ctx, wrong, normal)
-		if err != nil {
-			return err
-		}
-		s.note("outageSeconds", seconds(o.stood()))
-		s.note("dropped", map[string]any{"node": s.app.Node, "reason": model.ReasonApplianceUnowned.String(), "packets": dropped})
-		if err := s.flowsAgain(ctx, ssh, o, queued, plain); err != nil {
-			return err
-		}
-		withQueue, err := s.finish(ctx, queued)
-		if err != nil {
-			return err
-		}
-		without, err := s.finish(ctx, plain)
-		if err != nil {
-			return err
-		}
-		s.judgeStuck(o, s.stuckSession(ssh), stuckRows(queued, withQueue), stuckRows(plain, without))
-		s.see("%d packets dropped as %s on %s", dropped, model.ReasonApplianceUnowned, s.app.Node)
+		s.judgeStuck(result.outage, result.session, result.rows[0], result.rows[1])
+		s.see("%d packets dropped as %s on %s", result.dropped, model.ReasonApplianceUnowned, s.app.Node)
 		return nil
 	},
-}
-
-// sufferAppliance lets the route to the appliance stand, and answers how many packets of vm-app it dropped.
-func (s *scene) sufferAppliance(ctx context.Context, wrong, normal situation) (dropped uint64, o outage, err error) {
-	before, err := s.counted(ctx, s.app, model.ReasonApplianceUnowned)
-	if err != nil {
-		return 0, o, err
-	}
-	o, err = s.suffer(ctx, wrong, normal, func(ctx context.Context) error {
-		_, err := s.countedMore(ctx, s.app, model.ReasonApplianceUnowned, before, 1)
-		return err
-	})
-	if err != nil {
-		return 0, o, err
-	}
-	dropped, err = s.countedMore(ctx, s.app, model.ReasonApplianceUnowned, before, 1)
-	return dropped, o, err
-}
-
-// flowsAgain waits until the session and all writers go on behind the outage.
-func (s *stage) flowsAgain(ctx context.Context, ssh *session, o outage, writers ...*writing) error {
-	for _, w := range writers {
-		if err := s.moreRows(ctx, w, w.Progress().Stored); err != nil {
-			return err
-		}
-	}
-	return s.until(ctx, "the ssh session to go on", func(context.Context) (bool, error) {
-		echoes, err := ssh.echoes()
-		return after(echoes, o.endInForce) >= someRows, err
-	})
 }
 
 // stuck is what a program saw of an outage.

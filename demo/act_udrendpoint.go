@@ -1,45 +1,16 @@
 package demo
 
-import (
-	"context"
-
-	"postern/model"
-)
+import "context"
 
 var actUDREndpoint = act{
 	id:       "udr-endpoint",
 	expected: "0.0.0.0/0 to the appliance again, now with the endpoint: ssh is stuck, the rows have no gap and none is lost (ROUTE-13)",
 	play: func(ctx context.Context, s *scene) error {
-		normal := s.allowed()
-		wrong := normal
-		wrong.appliance = true
-		if err := s.arrange(ctx, normal); err != nil {
-			return err
-		}
-		ssh, err := s.openSession(ctx, s.appVM)
+		suffered, err := s.sufferAppliance(ctx, s.allowed(), written{accountWest, "rows", true})
 		if err != nil {
 			return err
 		}
-		defer ssh.close()
-		writer, err := s.write(ctx, accountWest, "rows", true)
-		if err != nil {
-			return err
-		}
-		defer writer.abandon()
-		dropped, o, err := s.sufferAppliance(ctx, wrong, normal)
-		if err != nil {
-			return err
-		}
-		if err := s.flowsAgain(ctx, ssh, o, writer); err != nil {
-			return err
-		}
-		rows, err := s.finish(ctx, writer)
-		if err != nil {
-			return err
-		}
-		result, session := stuckRows(writer, rows), s.stuckSession(ssh)
-		s.note("outageSeconds", seconds(o.stood()))
-		s.note("dropped", map[string]any{"node": s.app.Node, "reason": model.ReasonApplianceUnowned.String(), "packets": dropped})
+		o, session, result := suffered.outage, suffered.session, suffered.rows[0]
 		s.note("rows", result)
 		s.note("ssh", session)
 		s.note("gapBoundSeconds", seconds(s.pace.noGap(o)))

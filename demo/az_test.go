@@ -13,6 +13,7 @@ import (
 	"postern/api/client"
 	"postern/arm/aztest"
 	"postern/cloud"
+	"postern/demo/backend"
 	"postern/examples"
 )
 
@@ -108,7 +109,7 @@ func (s *azStory) program(ctx context.Context, name string) (*program, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.work.Go(func() { serveEcho(listener) })
+		s.work.Go(func() { backend.Each(listener, backend.Echo) })
 		s.ends = append(s.ends, func() { listener.Close() })
 		s.programs[name] = s.begin(ctx, &pulse{from: vm, to: "10.14.0.4:8080", limit: s.pace.Timeout})
 		return s.programs[name], nil

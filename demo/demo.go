@@ -3,8 +3,8 @@
 // Internet do what they do, and reads what came of it where an operator would: from the stored rows, the gateways'
 // access log and the nodes' counters. Nothing is taken from inside.
 //
-// Files: act.go and report.go are the frame; stage.go, situation.go, attempt.go, kept.go, session.go, outage.go, gap.go
-// and frame.go what acts are made of; act_*.go the acts, in the order of acts.
+// Files: act.go and report.go are the frame; stage.go, situation.go, attempt.go, kept.go, session.go, outage.go,
+// appliance.go, gap.go, frame.go and services.go what acts are made of; act_*.go the acts, in the order of acts.
 package demo
 
 import (
@@ -30,6 +30,7 @@ type Cloud interface {
 	Machine(ctx context.Context, nic string) (cloud.Machine, error)
 	NIC(ctx context.Context, nic string) (cloud.NICInfo, error)
 	Outsider(ctx context.Context, name string, address netip.Addr) (cloud.Machine, error)
+	Backend(ctx context.Context, name string, address netip.Addr) (cloud.Machine, netip.Addr, error)
 	Counters(ctx context.Context, node string) ([]model.Counter, error)
 	AccessLog(ctx context.Context) ([]gateway.Entry, error)
 }
@@ -53,7 +54,8 @@ func Acts() []string {
 }
 
 // acts is the story. Each act arranges all it needs, so that any can be played alone.
-var acts = []act{actOpen, actIPRule, actUDR, actFailClosed, actAllowed, actUDREndpoint, actOutsider, actExfiltration, actSpoof}
+var acts = []act{actOpen, actIPRule, actUDR, actFailClosed, actAllowed, actUDREndpoint, actOutsider, actExfiltration, actSpoof,
+	actServices}
 
 // Run writes the sample cloud (examples/cloud.yaml) into c, which is empty or has it already, and plays the acts. The
 // report has every act that was played, also with an error, which says that the story could not begin or was broken off:

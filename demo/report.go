@@ -55,37 +55,56 @@ const (
 
 // WriteTable writes the acts as a table, and a last line that says whether all held.
 func (r Report) WriteTable(w io.Writer) error {
-	var text bytes.Buffer
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ACT\tEXPECTED\tOBSERVED\tRESULT")
-	held := 0
+	rows, held := [][]string{{"ACT", "EXPECTED", "OBSERVED", "RESULT"}}, 0
 	for _, act := range r.Acts {
 		observed := act.Summary
 		for _, failure := range act.Failures {
 			observed = strings.TrimPrefix(observed+"; NOT AS EXPECTED: "+failure, "; ")
 		}
-		left, right := wrap(act.Expected, expectedWidth), wrap(observed, observedWidth)
-		for i := range max(len(left), len(right), 1) {
-			id, word := "", ""
-			if i == 0 {
-				id, word = act.ID, act.word()
-			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", id, lineOf(left, i), lineOf(right, i), word)
-		}
+		rows = append(rows, []string{act.ID, act.Expected, observed, act.word()})
 		if act.Pass {
 			held++
+		}
+	}
+	if err := writeColumns(w, "", []int{0, expectedWidth, observedWidth, 0}, rows); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\n%d of %d acts held, data path %s\n", held, len(r.Acts), r.DataPath)
+	return err
+}
+
+// writeColumns writes rows as a table whose texts are broken at the widths of their columns, in characters; 0 for no bound.
+// indent stands before every line.
+func writeColumns(w io.Writer, indent string, widths []int, rows [][]string) error {
+	var text bytes.Buffer
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		cells, height := make([][]string, len(row)), 1
+		for i, cell := range row {
+			if cells[i] = []string{cell}; widths[i] > 0 {
+				cells[i] = wrap(cell, widths[i])
+			}
+			height = max(height, len(cells[i]))
+		}
+		for line := range height {
+			for i := range cells {
+				end := "\t"
+				if i == len(cells)-1 {
+					end = "\n"
+				}
+				fmt.Fprint(table, lineOf(cells[i], line), end)
+			}
 		}
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	for line := range strings.Lines(text.String()) {
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(indent+line, " \n")); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "\n%d of %d acts held, data path %s\n", held, len(r.Acts), r.DataPath)
-	return err
+	return nil
 }
 
 func lineOf(lines []string, i int) string {

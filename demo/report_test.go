@@ -114,10 +114,10 @@ func TestWrap(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	if all, err := choose(nil); err != nil || len(all) != 9 {
+	if all, err := choose(nil); err != nil || len(all) != 10 {
 		t.Errorf("%d acts, %v", len(all), err)
 	}
-	if diff := cmp.Diff([]string{"open", "ip-rule", "udr", "fail-closed", "allowed", "udr-endpoint", "outsider", "exfiltration", "spoof"}, Acts()); diff != "" {
+	if diff := cmp.Diff([]string{"open", "ip-rule", "udr", "fail-closed", "allowed", "udr-endpoint", "outsider", "exfiltration", "spoof", "services"}, Acts()); diff != "" {
 		t.Error(diff)
 	}
 	if _, err := choose([]string{"open", "opne"}); err == nil || !strings.Contains(err.Error(), `"opne"`) {

@@ -31,9 +31,24 @@ type situation struct {
 	publicIP  bool   // vm-app has its instance-level public IP
 	endpoint  string // the service endpoint on snet-app, "" for none
 	appliance bool   // snet-app has the route table 0.0.0.0/0 -> 10.10.10.10
+	services  bool   // snet-app has the endpoints of every service
 	policy    bool   // snet-app has the service endpoint policy with the own account only
 	west      rules  // of stvnetstorageendpoints
 	germany   rules  // of storagetest1138germany
+}
+
+// endpoints are the service endpoints on snet-app, as a body has them; nil for none.
+func (s situation) endpoints() (list []any) {
+	names := []string{s.endpoint}
+	if s.services {
+		names = servicesEndpoints
+	}
+	for _, name := range names {
+		if name != "" {
+			list = append(list, map[string]any{"service": name})
+		}
+	}
+	return list
 }
 
 // rules are an account's network rules.
@@ -72,10 +87,13 @@ func shortName(id resource.ID) string {
 }
 
 // arrange makes the cloud as the situation says, in one batch, and returns when every node has applied it.
-func (a *arranger) arrange(ctx context.Context, s situation) error {
+func (a *arranger) arrange(ctx context.Context, s situation) error { return a.change(ctx, s, nil, nil) }
+
+// change is arrange with other resources in the same batch: some written, some deleted.
+func (a *arranger) change(ctx context.Context, s situation, write []resource.Item, remove []resource.ID) error {
 	subnet, err := a.with("subnets/snet-app", func(properties map[string]any) {
-		if s.endpoint != "" {
-			properties["serviceEndpoints"] = []any{map[string]any{"service": s.endpoint}}
+		if endpoints := s.endpoints(); endpoints != nil {
+			properties["serviceEndpoints"] = endpoints
 		}
 		if s.appliance {
 			properties["routeTable"] = a.reference("routeTables/rt-appliance")
@@ -111,10 +129,10 @@ func (a *arranger) arrange(ctx context.Context, s situation) error {
 			delete(a.last, name) // unknown until the answer
 		}
 	}
-	if len(changed) == 0 {
+	if len(changed)+len(write)+len(remove) == 0 {
 		return nil
 	}
-	if _, err := a.api.Apply(ctx, changed, nil); err != nil {
+	if _, err := a.api.Apply(ctx, append(changed[:len(changed):len(changed)], write...), remove); err != nil {
 		return fmt.Errorf("change the cloud: %w", err)
 	}
 	for _, item := range changed {

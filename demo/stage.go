@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"time"
 
 	"postern/cloud"
 	"postern/demo/application"
+	"postern/demo/backend"
 	"postern/gateway"
 	"postern/model"
 )
@@ -41,6 +41,9 @@ type stage struct {
 	stranger *application.Client // a client on the Internet that has got hold of vm-app's token
 	ssh      net.Listener
 	number   int // of attempts and partitions
+
+	behind        cloud.Machine // that the services' small servers are on; nil until there are any
+	behindAddress netip.Addr
 }
 
 // prepare builds the cloud from the sample and puts everybody onto the stage.
@@ -70,7 +73,7 @@ func prepare(ctx context.Context, c Cloud, options Options) (_ *stage, err error
 	if s.ssh, err = echo.Listen(ctx, "tcp", ":"+echoPort); err != nil {
 		return nil, err
 	}
-	go serveEcho(s.ssh)
+	go backend.Each(s.ssh, backend.Echo)
 	if s.writer, err = s.client(s.appVM.DialContext, nil); err != nil {
 		return nil, err
 	}
@@ -151,20 +154,6 @@ func (s *stage) close() {
 	}
 	if s.ssh != nil {
 		s.ssh.Close()
-	}
-}
-
-// serveEcho answers every connection with what it sends, until the listener is closed.
-func serveEcho(listener net.Listener) {
-	for {
-		conn, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			defer conn.Close()
-			_, _ = io.Copy(conn, conn) // ends with the client
-		}()
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postern/demo/application"
+	"postern/demo/backend"
 )
 
 // TestJudgeStuck gives the judgement of act udr what it must refuse.
@@ -79,7 +80,7 @@ func TestSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer echo.Close()
-	go serveEcho(echo)
+	go backend.Each(echo, backend.Echo)
 	s := &stage{pace: Pace{Interval: time.Millisecond}}
 	one, err := s.openSession(t.Context(), loopback{echo.Addr()})
 	if err != nil {

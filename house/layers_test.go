@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"resource"},
 	// What follows from one or two of them.
 	{"translate", "routes", "tableservice", "examples", "store", "api/client", "keyring", "authorization", "activity",
-		"servicetag/tagtest", "datapath/arbitrary", "datapath/userspace/socks"},
+		"servicetag/tagtest", "datapath/arbitrary", "datapath/userspace/socks", "demo/backend", "demo/visit"},
 	// The two pure hearts, resources to plans and packets to verdicts; and who keeps resources and plans.
 	{"compile", "pipeline", "store/embedded", "server", "agent", "signin"},
 	// Drivers: here the kernel, sockets and other stacks are met.

@@ -139,6 +139,9 @@ func (c *Cloud) assemble() *model.Snapshot {
 	s.ServiceEndpointPolicies = nounsOf(c.entries, TypeServiceEndpointPolicy, itself[model.ServiceEndpointPolicy])
 	for _, described := range all.Services() {
 		for i := range described.Types {
+			if described.Types[i].Kept {
+				continue
+			}
 			instances := nounsOf(c.entries, described.Types[i].Name, func(noun *instance) *model.ServiceInstance { return &noun.ServiceInstance })
 			s.Instances = append(s.Instances, instances...)
 		}

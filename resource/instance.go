@@ -2,6 +2,7 @@ package resource
 
 import (
 	"errors"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -18,6 +19,9 @@ type instance struct {
 	typ     *service.Type
 }
 
+// kept is the noun of a service's resource with nothing behind it.
+type kept struct{ instance }
+
 // serviceTypes are the types of services, in their order.
 func serviceTypes(services []*service.Service) []typeSpec {
 	var list []typeSpec
@@ -25,6 +29,9 @@ func serviceTypes(services []*service.Service) []typeSpec {
 		for i := range s.Types {
 			typ := &s.Types[i]
 			spec := typeSpec{name: typ.Name, decode: func(r *Record) (any, error) { return decodeInstance(s, typ, r) }}
+			if typ.Kept {
+				spec.decode = func(r *Record) (any, error) { return decodeKept(s, typ, r) }
+			}
 			for _, child := range typ.Children {
 				spec.children = append(spec.children, childSpec{collection: child.Collection, property: child.Property, apart: child.Apart, only: child.Only})
 			}
@@ -46,7 +53,10 @@ func decodeInstance(s *service.Service, typ *service.Type, r *Record) (any, erro
 	id := model.ResourceID(r.ID)
 	out := &instance{service: s, typ: typ}
 	out.ServiceInstance = model.ServiceInstance{ID: id, Service: s.Name, Name: id.Name(), Location: location,
-		Address: r.Allotted.Address, Keys: r.Allotted.Keys}
+		Address: r.Allotted.Address}
+	if typ.KeysServed {
+		out.Keys = r.Allotted.Keys
+	}
 	if !r.Allotted.Created.IsZero() {
 		out.Created = r.Allotted.Created.UnixMicro()
 	}
@@ -60,6 +70,8 @@ func decodeInstance(s *service.Service, typ *service.Type, r *Record) (any, erro
 	body := &service.Body{ID: id, Location: location, Tags: head.Tags, JSON: r.Body,
 		Subnet: func(id, field string) (model.ResourceID, error) {
 			return referTo(&reference{ID: id}, TypeVirtualNetwork+"/subnets", field)
+		}, Resource: func(id, typ, field string) (model.ResourceID, error) {
+			return referTo(&reference{ID: id}, typ, field)
 		}}
 	if err := typ.Decode(body, &out.Instance); err != nil {
 		return nil, asError(err)
@@ -74,6 +86,26 @@ func decodeInstance(s *service.Service, typ *service.Type, r *Record) (any, erro
 		}
 	}
 	out.identify(r.Allotted.Rules)
+	return out, nil
+}
+
+func decodeKept(s *service.Service, typ *service.Type, r *Record) (any, error) {
+	var head header
+	if err := leniently(r.Body, &head); err != nil {
+		return nil, err
+	}
+	location, err := head.location()
+	if err != nil {
+		return nil, err
+	}
+	id := model.ResourceID(r.ID)
+	out := &kept{instance{service: s, typ: typ}}
+	out.ServiceInstance = model.ServiceInstance{ID: id, Service: s.Name, Name: id.Name(), Location: location}
+	if typ.Decode != nil {
+		if err := typ.Decode(&service.Body{ID: id, Location: location, Tags: head.Tags, JSON: r.Body}, &out.Instance); err != nil {
+			return nil, asError(err)
+		}
+	}
 	return out, nil
 }
 
@@ -102,6 +134,9 @@ func (i *instance) identify(identities map[string]model.Identity) {
 	}
 }
 
+// FromRefusal is asError for who has a service's refusal outside a body. An error that is none stays what it is.
+func FromRefusal(err error) error { return asError(err) }
+
 // asError makes ARM's error of a service's refusal.
 func asError(err error) error {
 	var refusal *service.Refusal
@@ -123,12 +158,8 @@ func modelOf(typ string) (string, bool) {
 	if _, found := all.Type(typ); found != nil {
 		return found.Model, found.Model != ""
 	}
-	if _, found := all.Type(typ[:max(strings.LastIndexByte(typ, '/'), 0)]); found != nil {
-		for _, child := range found.Children {
-			if strings.EqualFold(found.Name+"/"+child.Collection, typ) {
-				return child.Model, child.Model != ""
-			}
-		}
+	if child := childOf(typ); child != nil {
+		return child.Model, child.Model != ""
 	}
 	return "", false
 }
@@ -153,10 +184,33 @@ func forgetOurs(id ID, object map[string]any) {
 	}
 }
 
-// CreatedIsOK tells whether clients of a type take 200 for a creation, and never 201.
-func CreatedIsOK(typ string) bool {
-	_, found := all.Type(typ)
-	return found != nil && found.CreatedIsOK
+// MannersOf is what the clients of a type, or of a child's, take for an answer.
+func MannersOf(typ string) service.Manners {
+	if typ == TypeNetworkWatcher {
+		return service.Manners{Deleted: http.StatusNoContent}
+	}
+	if _, found := all.Type(typ); found != nil {
+		return found.Manners
+	}
+	if child := childOf(typ); child != nil {
+		return child.Manners
+	}
+	return service.Manners{}
+}
+
+// childOf finds a child's type in those of services; nil for none.
+func childOf(typ string) *service.Child {
+	parent, collection := typ[:max(strings.LastIndexByte(typ, '/'), 0)], typ[strings.LastIndexByte(typ, '/')+1:]
+	_, found := all.Type(parent)
+	if found == nil {
+		return nil
+	}
+	for i := range found.Children {
+		if strings.EqualFold(found.Children[i].Collection, collection) {
+			return &found.Children[i]
+		}
+	}
+	return nil
 }
 
 // instance completes the answer about an instance of a service.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"postern/model"
+	"postern/service/all"
 )
 
 // judge compares what is written with everything else, and allots on the way. Its indexes are of the cloud after the
@@ -50,6 +51,8 @@ func (j *judge) written(e *entry) error {
 		return j.publicIPAddress(e, noun)
 	case *instance:
 		return j.instance(e, noun)
+	case *kept:
+		j.date(e)
 	case *networkInterface:
 		return j.networkInterface(e, noun)
 	case *virtualMachine:
@@ -92,6 +95,8 @@ func locationOf(noun any) model.Location {
 	case *model.PublicIPAddress:
 		return noun.Location
 	case *instance:
+		return noun.Location
+	case *kept:
 		return noun.Location
 	case *model.NatGateway:
 		return noun.Location
@@ -152,6 +157,10 @@ func references(noun any) iter.Seq[pointer] {
 		case *model.NatGateway:
 			add("properties.publicIpAddresses", noun.PublicIPAddresses...)
 			add("properties.sourceVirtualNetwork.id", noun.SourceVirtualNetwork)
+		case *instance:
+			for _, use := range noun.Uses {
+				add(use.Field, use.ID)
+			}
 		case *virtualMachine:
 			add("properties.networkProfile.networkInterfaces", noun.NetworkInterfaces...)
 		}
@@ -237,6 +246,9 @@ func typeOf(id model.ResourceID) string {
 }
 
 func refuseInUse(id model.ResourceID, user string) error {
+	if _, typ := all.Type(typeOf(id)); typ != nil && typ.InUse != nil {
+		return about(asError(typ.InUse(id.Name(), model.ResourceID(user))), string(id))
+	}
 	return about(refuse(inUse[typeOf(id)], string(id), "%s is in use by %s and cannot be deleted. Delete or change that resource first.",
 		id.Name(), user), string(id))
 }

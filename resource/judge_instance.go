@@ -38,7 +38,9 @@ func (j *judge) instancesIndex() *instanceIndex {
 	var types []string
 	for _, s := range all.Services() {
 		for i := range s.Types {
-			types = append(types, s.Types[i].Name)
+			if !s.Types[i].Kept {
+				types = append(types, s.Types[i].Name)
+			}
 		}
 	}
 	// All types at once: who has a name keeps it, also against a new instance of another type.
@@ -97,7 +99,9 @@ func (j *judge) instance(e *entry, one *instance) error {
 			allotted.Keys[i] = base64.StdEncoding.EncodeToString(key[:])
 		}
 	}
-	one.Keys = allotted.Keys
+	if one.typ.KeysServed {
+		one.Keys = allotted.Keys
+	}
 	return nil
 }
 

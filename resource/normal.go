@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"postern/resource/schema"
+	"postern/service/all"
 )
 
 // models names the model of Azure's SDK that a type's or a child's body follows: see package schema. Types that are not
@@ -34,11 +35,17 @@ var models = map[string]string{
 func normal(id ID, object map[string]any) (map[string]any, error) {
 	forgetOurs(id, object)
 	model, ok := modelOf(id.Type())
-	if !ok {
+	if _, typ := all.Type(id.Root().Type()); typ != nil || !ok {
 		for _, answered := range []string{"provisioningState", "resourceGuid"} {
 			forget(object, "properties", answered)
 		}
+	}
+	if !ok {
 		return object, nil
+	}
+	apart, err := takeApart(id, object)
+	if err != nil {
+		return nil, err
 	}
 	cleaned, references, err := schema.Azure().Clean(model, object)
 	var fault *schema.Fault
@@ -60,6 +67,9 @@ func normal(id ID, object map[string]any) (map[string]any, error) {
 	if location, ok := cleaned["location"].(string); ok {
 		cleaned["location"] = shortLocation(location)
 	}
+	for property, list := range apart {
+		objectIn(cleaned, "properties")[property] = list
+	}
 	if id.Type() == TypeVirtualMachine {
 		// Azure never answers them either. Nothing here boots with them, so they are not kept at all.
 		for _, secret := range []string{"adminPassword", "customData"} {
@@ -68,6 +78,41 @@ func normal(id ID, object map[string]any) (map[string]any, error) {
 		forget(cleaned, "properties", "userData")
 	}
 	return cleaned, nil
+}
+
+// takeApart takes the children that stand apart, which no model of the parent has, out of a body, as they are to be kept.
+func takeApart(id ID, object map[string]any) (map[string][]any, error) {
+	_, typ := all.Type(id.Type())
+	if typ == nil {
+		return nil, nil
+	}
+	apart := make(map[string][]any)
+	for _, child := range typ.Children {
+		properties := objectAt(object, "properties")
+		list := listIn(properties, child.Property)
+		if !child.Apart || list == nil {
+			continue
+		}
+		for i, element := range list {
+			one, ok := element.(map[string]any)
+			if !ok || child.Model == "" {
+				continue
+			}
+			name := one[member(one, "name")]
+			forget(one, "properties", "provisioningState")
+			forget(one, "etag")
+			cleaned, _, err := schema.Azure().Clean(child.Model, one)
+			var fault *schema.Fault
+			if errors.As(err, &fault) {
+				return nil, refuse(CodeInvalidRequestFormat, schema.Join(index("properties."+child.Property, i), fault.Path), "%s", fault.Message)
+			}
+			cleaned["name"] = name
+			list[i] = cleaned
+		}
+		apart[child.Property] = list
+		forget(properties, child.Property)
+	}
+	return apart, nil
 }
 
 // forget removes the member at the end of a path, whatever the case of its parts.

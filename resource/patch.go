@@ -19,12 +19,12 @@ var updates = map[string]string{
 // Patch is the body that a PATCH makes of a resource: current is its present answer or body, patch what the client sent.
 // It is to be put in the resource's place. Azure's rules hold, not those of RFC 7396: network resources take tags alone;
 // an account takes the members of its own update model, each member of properties replaced as sent, so that networkAcls
-// come whole; a null leaves a member as it is, tags are replaced as a whole, and children take no PATCH.
+// come whole; a null leaves a member as it is, tags are replaced as a whole, and children take no PATCH but those that say so.
 //
 // Give the answer rather than the stored body as current: it has the states of network rules, and so a rule whose subnet
 // was deleted does not come to life by a PATCH of something else (FW-7).
 func Patch(id ID, current, patch json.RawMessage) (json.RawMessage, error) {
-	if id.IsChild() {
+	if child := childOf(id.Type()); id.IsChild() && (child == nil || !child.Patched) {
 		return nil, about(&Error{Code: "MethodNotAllowed", Status: http.StatusMethodNotAllowed, Target: id.String(), Message: fmt.Sprintf(
 			"Resources of the type %s take no PATCH: GET it, change it and PUT it.", id.Type())}, id.String())
 	}
@@ -60,6 +60,9 @@ func Patch(id ID, current, patch json.RawMessage) (json.RawMessage, error) {
 func allowedChanges(id ID, patch map[string]any) (map[string]any, error) {
 	if _, typ := all.Type(id.Type()); typ != nil && typ.Update == "" {
 		return patch, nil
+	}
+	if child := childOf(id.Type()); child != nil {
+		return patch, nil // judged with what it makes
 	}
 	name, ok := updateOf(id.Type())
 	if !ok {

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"postern/service/all"
 )
 
 // Power states of a VM. One that is not running keeps its NICs and their addresses, and sends and receives nothing: no
@@ -27,10 +29,13 @@ func (c *Change) SetPower(id ID, state string) error {
 	return nil
 }
 
-// RegenerateKey makes one of a storage account's two keys anew: number 0 or 1.
+// RegenerateKey makes one of the two keys of an instance anew: number 0 or 1. Not all types have some.
 func (c *Change) RegenerateKey(id ID, number int) error {
 	record := c.record(id.Root().Key())
-	if record == nil || record.Type != TypeStorageAccount || id.IsChild() {
+	if record == nil || id.IsChild() {
+		return NotFound(id)
+	}
+	if _, typ := all.Type(record.Type); typ == nil || !typ.Keys {
 		return NotFound(id)
 	}
 	record.Allotted.Keys[number] = "" // the judge allots what is missing

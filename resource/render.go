@@ -114,6 +114,8 @@ func (a *answer) resource(object map[string]any) {
 		a.virtualMachine(object, properties, noun)
 	case *instance:
 		a.instance(object, properties, noun)
+	case *kept:
+		a.instance(object, properties, &noun.instance)
 	}
 }
 
@@ -121,10 +123,16 @@ func (a *answer) resource(object map[string]any) {
 func (a *answer) child(object map[string]any, spec *childSpec, at int) {
 	id := a.entry.record.ID
 	name, _ := object[member(object, "name")].(string)
-	object["name"], object["id"], object["etag"] = name, string(childID(id, spec.collection, name)), a.etag
-	object["type"] = a.entry.record.Type + "/" + spec.collection
+	typ := a.entry.record.Type + "/" + spec.collection
+	object["name"], object["id"], object["type"] = name, string(childID(id, spec.collection, name)), typ
+	form, modelled := modelOf(typ)
+	if !modelled || schema.Azure().Has(form, "etag") {
+		object["etag"] = a.etag
+	}
 	properties := objectIn(object, "properties")
-	properties["provisioningState"] = a.state
+	if !modelled || schema.Azure().HasInside(form, "properties", "provisioningState") {
+		properties["provisioningState"] = a.state
+	}
 	switch noun := a.entry.noun.(type) {
 	case *model.VirtualNetwork:
 		if spec.collection == "subnets" {

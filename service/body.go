@@ -20,8 +20,9 @@ type Body struct {
 	Tags     map[string]string
 	JSON     []byte
 
-	// Subnet reads the id of a subnet in a field of the body.
-	Subnet func(id, field string) (model.ResourceID, error)
+	// Subnet reads the id of a subnet in a field of the body, Resource that of a resource of a type.
+	Subnet   func(id, field string) (model.ResourceID, error)
+	Resource func(id, typ, field string) (model.ResourceID, error)
 }
 
 // Instance is an instance as its body says it, before it is judged against the rest of the cloud.
@@ -30,6 +31,15 @@ type Instance struct {
 
 	// Sources tell, by the key of a subnet's id, how the rules that name it were written: every subnet that Rules names.
 	Sources map[string]Source
+
+	// Uses are the resources that it refers to and cannot be without. They are in its region.
+	Uses []Use
+}
+
+// Use is a reference to a resource, in a field of the body.
+type Use struct {
+	ID    model.ResourceID
+	Field string
 }
 
 // Source is how a rule that names a subnet was written.

@@ -2,6 +2,7 @@ package service
 
 import (
 	"math/bits"
+	"net/http"
 	"net/netip"
 	"strings"
 
@@ -11,15 +12,17 @@ import (
 // The network rules of database servers (Microsoft.Sql, Microsoft.DBforPostgreSQL, …MySQL, …MariaDB, Synapse) are
 // resources of their own inside a server: ranges of addresses, and subnets. A server lets in nobody else.
 
-// DatabaseLimits bound a server's rules (FW-11).
+// DatabaseLimits bound a server's rules (FW-11): "Azure SQL Database and Azure Synapse IP firewall rules", and "Use virtual network service
+// endpoints and rules for servers in Azure SQL Database".
 var DatabaseLimits = Limits{IPRules: 256, VirtualNetworkRules: 128, Code: "ServerRuleLimitExceeded",
 	Message: "A server takes at most %d firewall rules and %d virtual network rules."}
 
-// DatabaseRules are the child types of a database server.
-func DatabaseRules() []Child {
+// DatabaseRules are the child types of a database server. Their bodies follow the models of a section of resource/schema: those
+// with the names, "" for none.
+func DatabaseRules(firewallModel, subnetModel string) []Child {
 	return []Child{
-		{Collection: "firewallRules", Property: "firewallRules", Apart: true},
-		{Collection: "virtualNetworkRules", Property: "virtualNetworkRules", Apart: true, Render: renderDatabaseSubnetRule},
+		{Collection: "firewallRules", Property: "firewallRules", Apart: true, Model: firewallModel, Manners: Manners{Patient: []string{http.MethodPut, http.MethodDelete}}},
+		{Collection: "virtualNetworkRules", Property: "virtualNetworkRules", Apart: true, Model: subnetModel, Render: renderDatabaseSubnetRule},
 	}
 }
 
@@ -27,6 +30,7 @@ func DatabaseRules() []Child {
 type databaseBody struct {
 	Properties struct {
 		PublicNetworkAccess string `json:"publicNetworkAccess"`
+		CreateMode          string `json:"createMode"` // of PostgreSQL, MySQL and MariaDB
 		FirewallRules       []struct {
 			Name       string `json:"name"`
 			Properties struct {
@@ -47,9 +51,8 @@ type databaseBody struct {
 // ReadDatabase reads a database server: its name and its network rules.
 func ReadDatabase(b *Body, into *Instance) error {
 	into.Name = strings.ToLower(into.Name)
-	if !ValidDatabaseName(into.Name) {
-		return Refuse("InvalidServerName", "name", "The server name '%s' is not valid: it must have 3 to 63 lower-case letters, digits and '-', "+
-			"and neither begin nor end with '-'.", into.Name)
+	if refusal := refuseDatabaseName(into.Name); refusal != nil {
+		return refusal
 	}
 	var body databaseBody
 	if err := b.Read(&body); err != nil {
@@ -58,6 +61,9 @@ func ReadDatabase(b *Body, into *Instance) error {
 	into.Rules = model.NetworkRules{}
 	p := &body.Properties
 	if err := ReadPublicAccess(p.PublicNetworkAccess, &into.Rules); err != nil {
+		return err
+	}
+	if _, err := OneOf(p.CreateMode, "properties.createMode", "Default"); err != nil {
 		return err
 	}
 	limits := DatabaseLimits
@@ -102,6 +108,27 @@ func ReadDatabase(b *Body, into *Instance) error {
 // (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules).
 func ValidDatabaseName(label string) bool { return len(label) >= 3 && ValidLabel(label) }
 
+func refuseDatabaseName(name string) *Refusal {
+	if ValidDatabaseName(name) {
+		return nil
+	}
+	return Refuse("InvalidServerName", "name", "The server name '%.80s' is not valid: it must have 3 to 63 lower-case letters, digits and '-', "+
+		"and neither begin nor end with '-'.", name)
+}
+
+// CheckDatabaseName is the action that tells whether the name of a server is free. The providers' answers differ in the
+// name of one member: nameAvailable or available.
+func CheckDatabaseName(typ, member string) Action {
+	provider, _, _ := strings.Cut(typ, "/")
+	return CheckName(provider+"/checkNameAvailability", "", typ, refuseDatabaseName, DatabaseNameTaken, func(s *NameState) any {
+		answer := map[string]any{"name": s.Name, member: s.Free()}
+		if !s.Free() {
+			answer["reason"], answer["message"] = s.Reason("Invalid", "AlreadyExists"), s.Message
+		}
+		return answer
+	})
+}
+
 func databaseAddress(text, field string) (netip.Addr, error) {
 	address, err := netip.ParseAddr(text)
 	if err != nil || !address.Is4() {
@@ -129,6 +156,7 @@ func prefixesOf(first, last netip.Addr) (list []netip.Prefix) {
 func RenderDatabase(a *Answer, host string) {
 	Fill(a.Properties, "publicNetworkAccess", "Enabled")
 	Fill(a.Properties, "privateEndpointConnections", []any{})
+	delete(a.Properties, Member(a.Properties, "createMode")) // no answer has it
 	a.Properties["fullyQualifiedDomainName"] = host
 	a.Properties["posternFrontAddress"] = a.Instance.Address.String()
 }
@@ -158,5 +186,9 @@ func DatabaseEndpointMissing(subnet, vnet model.ResourceID) *Refusal {
 
 // DatabaseNameTaken is the refusal of a name that another server has.
 func DatabaseNameTaken(name string, other model.ResourceID) *Refusal {
-	return Conflict("NameAlreadyExists", "name", "Specified server name is already used: %s, by %s.", name, other)
+	by := ""
+	if other != "" {
+		by = ", by " + string(other)
+	}
+	return Conflict("NameAlreadyExists", "name", "Specified server name is already used: %s%s.", name, by)
 }

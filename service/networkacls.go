@@ -39,6 +39,7 @@ const StateDeleted = "networkSourceDeleted"
 // Limits bound an instance's rules (FW-11).
 type Limits struct {
 	IPRules, VirtualNetworkRules int
+	ResourceAccessRules          int    // 0: as many as a body has
 	SmallRanges                  bool   // IP rules may be a /31 or /32, which Storage refuses
 	Code, Message                string // of the refusal; Message has a %d for each of the two
 }
@@ -82,6 +83,9 @@ func ReadNetworkACLs(b *Body, acls *NetworkACLs, at string, limits Limits, into 
 		if err := ReadVirtualNetworkRule(b, rule, Index(at+".virtualNetworkRules", i), into); err != nil {
 			return err
 		}
+	}
+	if most := limits.ResourceAccessRules; most > 0 && len(acls.ResourceAccessRules) > most {
+		return Refuse(limits.Code, at+".resourceAccessRules", "At most %d resource access rules are taken; there are %d.", most, len(acls.ResourceAccessRules))
 	}
 	for i, rule := range acls.ResourceAccessRules {
 		field := Index(at+".resourceAccessRules", i)
@@ -151,5 +155,15 @@ func RenderNetworkACLs(a *Answer, acls map[string]any) {
 		rule := element.(map[string]any)
 		Fill(rule, "action", "Allow")
 		rule["state"] = a.RuleState(a.Instance.Rules.VirtualNetworkRules[i].Subnet)
+	}
+}
+
+// WithoutActions takes the actions out of an answer's rules, for services whose rules have none.
+func WithoutActions(acls map[string]any) {
+	for _, list := range []string{"ipRules", "virtualNetworkRules"} {
+		for _, element := range ListIn(acls, list) {
+			rule := element.(map[string]any)
+			delete(rule, Member(rule, "action"))
+		}
 	}
 }

@@ -38,6 +38,9 @@ type Service struct {
 	Audiences []string
 	Trusted   []string
 
+	// Actions are the requests about its resources beside those that all resources have.
+	Actions []Action
+
 	// HTTP is how it speaks HTTP; nil: in the plain words of DefaultHTTP.
 	HTTP *HTTP
 
@@ -60,8 +63,13 @@ type Type struct {
 	// Ours are members of properties that an answer has and no body: they are taken out of what is written.
 	Ours []string
 
-	CreatedIsOK bool // its clients take 200 for a creation, never 201
-	Keys        bool // instances get two shared keys
+	// Kept: there is nothing behind its resources but what instances of the service refer to. They are kept and answered,
+	// have no name, address or rules, and Decode may be nil.
+	Kept bool
+
+	Manners    Manners
+	Keys       bool // instances get two shared keys
+	KeysServed bool // the gateways are told them
 
 	// Decode reads a body. Every error is a *Refusal. Name, Location, ID, Address, Keys and Service are set already.
 	Decode func(*Body, *Instance) error
@@ -72,8 +80,22 @@ type Type struct {
 	// NameTaken is the refusal of a name that another instance has; nil: a plain one.
 	NameTaken func(name string, other model.ResourceID) *Refusal
 
+	// InUse is the refusal to delete what an instance refers to (Instance.Uses); nil: a plain one.
+	InUse func(name string, user model.ResourceID) *Refusal
+
 	// EndpointMissing is the refusal of a rule for a subnet without the endpoint (FW-6); nil: a plain one.
 	EndpointMissing func(subnet, vnet model.ResourceID) *Refusal
+}
+
+// Manners is what the clients of a type take for an answer, where it is not the usual: statuses of HTTP, 0 for the usual one.
+type Manners struct {
+	Created int // of a creation: 201
+	Pending int // of a creation that goes on: Created
+	Deleted int // of a deletion: 200
+
+	// Patient are the methods whose clients follow no operation, and take the first answer for the last: it is given when
+	// the operation has ended (ARM-1).
+	Patient []string
 }
 
 // Child is a resource type inside a Type: a collection in ids, and the member of the parent's properties that it is kept
@@ -82,13 +104,17 @@ type Child struct {
 	Collection, Property string
 	Apart                bool
 
+	// Patched: it takes PATCH, whose properties replace its own one by one.
+	Patched bool
+
 	// Only is the one name that children have: "default" of networkRuleSets. That child is there from the instance's
 	// creation, and stays. "": they come and go.
 	Only string
 
-	// Model is as Type.Model. Render completes the answer about one child.
-	Model  string
-	Render func(a *Answer, properties map[string]any)
+	// Model and Manners are as the Type's. Render completes the answer about one child.
+	Model   string
+	Manners Manners
+	Render  func(a *Answer, properties map[string]any)
 }
 
 // LabelSpace is Space or Name.

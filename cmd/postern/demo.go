@@ -20,7 +20,7 @@ func newDemo(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "demo",
 		Short: "Build a small cloud and tell the main job as a story in acts, with real packets",
-		Long: "The demo builds a cloud of two regions in a temporary folder, plays nine acts with real traffic, shows for each what\n" +
+		Long: "The demo builds a cloud of two regions in a temporary folder, plays ten acts with real traffic, shows for each what\n" +
 			"was expected and what was seen, and removes everything. It ends with 0 only if every act held.",
 		Example: "  postern demo\n  postern demo -o json --datapath userspace",
 		Args:    cobra.NoArgs,

@@ -93,7 +93,7 @@ func (o *outbound) setExits(edge *plan.Edge) error {
 	o.exits = edge.Exits()
 	for connection := range o.open {
 		if !slices.Contains(o.exits[connection.platform], connection.exit) {
-			connection.end()
+			connection.cut()
 		}
 	}
 	wanted := map[netip.Addr]bool{}
@@ -130,6 +130,18 @@ type leaving struct {
 	outside        *Outsider // has the exit's address; nil for none
 	ctx            context.Context
 	end            context.CancelFunc
+	joined         []net.Conn // both sides, once it carries bytes; guarded by the lock of outbound
+}
+
+// cut ends it with a reset, both ways: when cut returns, no more bytes pass.
+func (l *leaving) cut() {
+	l.end()
+	for _, conn := range l.joined {
+		if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = conn.Close()
+	}
 }
 
 // leave chooses the exit of a new connection of a platform address. The caller ends it with left.
@@ -143,6 +155,16 @@ func (o *outbound) leave(platform netip.Addr) *leaving {
 	}
 	o.open[connection] = struct{}{}
 	return connection
+}
+
+// join notes the sides of a connection before bytes pass between them.
+func (o *outbound) join(connection *leaving, sides ...net.Conn) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	connection.joined = sides
+	if connection.ctx.Err() != nil {
+		connection.cut() // its exit went meanwhile
+	}
 }
 
 func (o *outbound) left(connection *leaving) {
@@ -246,7 +268,9 @@ func (o *outbound) forwardTCP(request *tcp.ForwarderRequest) {
 	idle := tcpip.KeepaliveIdleOption(keepaliveIdle)
 	_ = endpoint.SetSockOpt(&idle)
 	o.connections.Add(1)
-	splice.Both(connection.ctx, newConn(queue, endpoint), target)
+	inside := newConn(queue, endpoint)
+	o.join(connection, inside, target)
+	splice.Both(connection.ctx, inside, target)
 }
 
 // close ends every flow.

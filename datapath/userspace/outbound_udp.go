@@ -38,6 +38,7 @@ func (o *outbound) forwardUDP(request *udp.ForwarderRequest) bool {
 			return
 		}
 		o.datagrams.Add(1)
+		o.join(flow, inside, target)
 		exchange(flow.ctx, inside, target)
 	}()
 	return true

@@ -1,5 +1,5 @@
-// Package amqp reads and writes as much of AMQP 1.0 (OASIS, 29 October 2012) as it takes to say no to a client: the
-// protocol headers, the talk of SASL, open and close. It knows no service.
+// Package amqp reads and writes as much of AMQP 1.0 (OASIS, 29 October 2012) as it takes to open a session, and
+// to say no to a client: the protocol headers, the talk of SASL, open, begin and close. It knows no service.
 package amqp
 
 import (

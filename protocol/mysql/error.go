@@ -1,5 +1,5 @@
-// Package mysql writes what MySQL's client/server protocol lets a server say instead of its greeting (MySQL Source Code
-// Documentation, pages "Connection Phase" and "ERR_Packet"). It reads nothing: the server speaks first.
+// Package mysql writes what a server of MySQL's client/server protocol says instead of its greeting (MySQL Source Code
+// Documentation, pages "Connection Phase" and "ERR_Packet"), and reads and writes as much as a login takes.
 package mysql
 
 import "encoding/binary"

@@ -14,6 +14,7 @@ type PacketType uint8
 
 // The types that a connection begins with.
 const (
+	Batch    PacketType = 0x01 // of SQL, after the login
 	Reply    PacketType = 0x04
 	Login    PacketType = 0x10
 	PreLogin PacketType = 0x12

@@ -129,3 +129,8 @@ func (t *Table) Has(model, name string) bool {
 	f, ok := t.models[model][strings.ToLower(name)]
 	return ok && f.name == name
 }
+
+// HasInside tells whether the model of a model's field has a field: HasInside("network.Subnet", "properties", "provisioningState").
+func (t *Table) HasInside(model, outer, name string) bool {
+	return t.Has(t.models[model][strings.ToLower(outer)].kind.base, name)
+}

@@ -4,10 +4,12 @@
 package sdktest
 
 import (
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +22,20 @@ var Modules = map[string]string{
 	"network": "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/network/armnetwork/v11",
 	"storage": "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage",
 	"compute": "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/compute/armcompute/v7",
+
+	"keyvault":          "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/keyvault/armkeyvault",
+	"cosmosdb":          "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/cosmos/armcosmos/v3",
+	"containerregistry": "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/containerregistry/armcontainerregistry/v2",
+	"cognitiveservices": "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/cognitiveservices/armcognitiveservices/v2",
+	"appservice":        "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/appservice/armappservice/v5",
+	"servicebus":        "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/servicebus/armservicebus",
+	"eventhub":          "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/eventhub/armeventhub",
+	"sql":               "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/sql/armsql",
+	"synapse":           "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/synapse/armsynapse",
+	"postgresql":        "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/postgresql/armpostgresql",
+	"mysql":             "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/mysql/armmysql",
+	"mariadb":           "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/mariadb/armmariadb",
+	"datalakestore":     "github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/datalake-store/armdatalakestore",
 }
 
 // Source is what one module of the SDK says about its models.
@@ -55,6 +71,9 @@ func Read(section string) (*Source, error) {
 	s := &Source{folder, make(map[string]*Struct), make(map[string][]string), make(map[string]string)}
 	for _, name := range []string{"models.go", "options.go", "constants.go", "models_serde.go"} {
 		text, err := os.ReadFile(filepath.Join(folder, name))
+		if errors.Is(err, fs.ErrNotExist) && name == "options.go" {
+			continue // old modules have the options beside the models
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read module %s: %w", module, err)
 		}

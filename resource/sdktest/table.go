@@ -14,15 +14,70 @@ var Roots = map[string][]string{
 		"SecurityRule", "ServiceEndpointPolicy", "ServiceEndpointPolicyDefinition", "Subnet", "VirtualNetwork", "VirtualNetworkPeering", "Watcher"},
 	"storage": {"Account", "AccountCreateParameters", "AccountUpdateParameters"},
 	"compute": {"VirtualMachine", "VirtualMachineUpdate"},
+
+	"keyvault":          {"VaultCreateOrUpdateParameters", "VaultPatchParameters"},
+	"cosmosdb":          {"DatabaseAccountCreateUpdateParameters", "DatabaseAccountUpdateParameters"},
+	"containerregistry": {"Registry", "RegistryUpdateParameters"},
+	"cognitiveservices": {"Account"},
+	"appservice":        {"Plan", "PlanPatchResource", "Site", "SitePatchResource"},
+	"servicebus":        {"NetworkRuleSet", "SBNamespace", "SBNamespaceUpdateParameters"},
+	"eventhub":          {"EHNamespace", "NetworkRuleSet"},
+	"sql":               {"FirewallRule", "Server", "ServerUpdate", "VirtualNetworkRule"},
+	"synapse":           {"IPFirewallRuleInfo", "Workspace", "WorkspacePatchInfo"},
+	"postgresql":        database,
+	"mysql":             database,
+	"mariadb":           database,
+	"datalakestore": {"CreateDataLakeStoreAccountParameters", "CreateOrUpdateFirewallRuleParameters", "CreateOrUpdateVirtualNetworkRuleParameters",
+		"UpdateDataLakeStoreAccountParameters"},
 }
+
+var database = []string{"FirewallRule", "ServerForCreate", "ServerUpdateParameters", "VirtualNetworkRule"}
 
 // answers are, for models that a writer sends, the ones that the service answers in their place: what only an answer has
 // is read-only in a write, since clients write back what they read.
-var answers = map[string]string{"AccountCreateParameters": "Account", "AccountPropertiesCreateParameters": "AccountProperties"}
+var answers = map[string]string{
+	"AccountCreateParameters":                       "Account",
+	"AccountPropertiesCreateParameters":             "AccountProperties",
+	"VaultCreateOrUpdateParameters":                 "Vault",
+	"DatabaseAccountCreateUpdateParameters":         "DatabaseAccountGetResults",
+	"DatabaseAccountCreateUpdateProperties":         "DatabaseAccountGetProperties",
+	"ServerForCreate":                               "Server",
+	"ServerPropertiesForDefaultCreate":              "ServerProperties",
+	"CreateDataLakeStoreAccountParameters":          "Account",
+	"CreateDataLakeStoreAccountProperties":          "AccountProperties",
+	"CreateFirewallRuleWithAccountParameters":       "FirewallRule",
+	"CreateOrUpdateFirewallRuleParameters":          "FirewallRule",
+	"CreateOrUpdateFirewallRuleProperties":          "FirewallRuleProperties",
+	"CreateVirtualNetworkRuleWithAccountParameters": "VirtualNetworkRule",
+	"CreateOrUpdateVirtualNetworkRuleParameters":    "VirtualNetworkRule",
+	"CreateOrUpdateVirtualNetworkRuleProperties":    "VirtualNetworkRuleProperties",
+}
+
+// classes are, for interfaces that several models stand behind, the one that there is here: servers are made anew, not out of
+// a backup or as a copy.
+var classes = map[string]string{"ServerPropertiesForCreateClassification": "ServerPropertiesForDefaultCreate"}
+
+// ours are fields that a model of Azure's lacks and its resources have here: the state of a rule, by which one whose subnet is gone
+// is known (FW-7), and the action that rules of other services have.
+var ours = map[string][]string{
+	"keyvault.IPRule":                                          {"action=string"},
+	"keyvault.VirtualNetworkRule":                              {"action=string", "state=string"},
+	"cosmosdb.VirtualNetworkRule":                              {"state=string"},
+	"containerregistry.NetworkRuleSet":                         {"virtualNetworkRules=[]any"}, // in Azure's preview versions alone
+	"cognitiveservices.IPRule":                                 {"action=string"},
+	"cognitiveservices.VirtualNetworkRule":                     {"action=string"},
+	"servicebus.SBNamespaceProperties":                         {"minimumTlsVersion=string", "premiumMessagingPartitions=int", "publicNetworkAccess=string"}, // in newer versions
+	"servicebus.SBNamespaceUpdateProperties":                   {"minimumTlsVersion=string", "premiumMessagingPartitions=int", "publicNetworkAccess=string"},
+	"appservice.IPSecurityRestriction":                         {"state=string"},
+	"datalakestore.CreateOrUpdateVirtualNetworkRuleProperties": {"state=string"},
+}
 
 // words are enumerations that the service does not close: sizes and versions come with time, and bypass takes several
 // words at once.
 var words = []string{"Bypass", "NetworkAPIVersion", "VirtualMachineSizeTypes"}
+
+// referring are the sections whose bodies hold other resources by reference.
+var referring = []string{"network", "storage", "compute"}
 
 // Table writes the table of package schema for all Modules. Its form is described there.
 func Table() (string, error) {
@@ -100,6 +155,9 @@ func (w *tableWriter) model(name string) error {
 			}
 		}
 	}
+	for _, field := range ours[w.section+"."+name] {
+		fields = append(fields, " "+field)
+	}
 	slices.Sort(fields)
 	w.structs[name] = strings.Join(fields, "")
 	return nil
@@ -141,9 +199,15 @@ func (w *tableWriter) named(name, owner string) (string, error) {
 		w.enums[name] = true
 		return "~" + name, nil
 	}
+	if class := classes[name]; class != "" {
+		name = class
+	}
 	model := w.source.Structs[name]
 	if model == nil {
 		return "any", nil // an interface of models
+	}
+	if model.Fields["AdditionalProperties"] != nil {
+		return "any", nil // it has what it likes
 	}
 	if w.reference(name, owner) {
 		return "&", nil
@@ -167,6 +231,9 @@ func (w *tableWriter) reference(name, owner string) bool {
 		case "Interface", "SecurityGroup", "RouteTable", "NatGateway":
 			return true
 		}
+	}
+	if !slices.Contains(referring, w.section) {
+		return false
 	}
 	id, hasID := w.source.Structs[name].Fields["ID"]
 	_, hasProperties := w.source.Structs[name].Fields["Properties"]

@@ -10,8 +10,16 @@ import (
 	"postern/service"
 )
 
-// TypeSite is the resource type.
-const TypeSite = "Microsoft.Web/sites"
+// The resource types.
+const (
+	TypeSite = "Microsoft.Web/sites"
+	TypePlan = "Microsoft.Web/serverfarms"
+)
+
+var versions = []string{"2024-11-01", "2024-04-01", "2023-12-01", "2023-01-01", "2022-09-01", "2021-02-01"}
+
+// manners is what clients of both types take for an answer.
+var manners = service.Manners{Created: http.StatusOK, Patient: []string{http.MethodPatch, http.MethodDelete}}
 
 // headerForbiddenIP has the address that a restriction keeps out.
 const headerForbiddenIP = "X-Ms-Forbidden-Ip"
@@ -25,14 +33,28 @@ var Service = &service.Service{
 	},
 	ValidName: ValidName,
 	HTTP:      &service.HTTP{RequestID: "X-Ms-Request-Id", Refuse: refuse},
+	Actions:   actions,
 	Types: []service.Type{{
 		Name:      TypeSite,
 		Noun:      "web app",
-		Versions:  []string{"2024-04-01", "2023-12-01", "2022-09-01", "2021-02-01"},
+		Model:     "appservice.Site",
+		Update:    "appservice.SitePatchResource",
+		Versions:  versions,
+		Manners:   manners,
 		Ours:      []string{"posternFrontAddress"},
 		Decode:    decode,
 		Render:    render,
 		NameTaken: nameTaken,
+	}, {
+		Name:     TypePlan,
+		Noun:     "App Service plan",
+		Model:    "appservice.Plan",
+		Update:   "appservice.PlanPatchResource",
+		Versions: versions,
+		Kept:     true,
+		Manners:  manners,
+		Render:   renderPlan,
+		InUse:    planInUse,
 	}},
 }
 
@@ -43,10 +65,6 @@ func ValidName(name string) bool {
 	return len(name) >= 2 && len(name) <= 60 && service.ValidLabel(name)
 }
 
-func nameTaken(name string, _ model.ResourceID) *service.Refusal {
-	return service.Conflict("Conflict", "name", "Website with given name %s already exists.", name)
-}
-
 // render answers the site's names and what Azure fills in.
 func render(a *service.Answer) {
 	service.Fill(a.Object, "kind", "app")
@@ -54,16 +72,14 @@ func render(a *service.Answer) {
 	host := a.Host("")
 	properties["defaultHostName"], properties["hostNames"], properties["enabledHostNames"] = host, []any{host}, []any{host}
 	properties["state"], properties["posternFrontAddress"] = "Running", a.Instance.Address.String()
+	properties["outboundIpAddresses"], properties["possibleOutboundIpAddresses"] = "", "" // what a site sends, its backend sends
 	service.Fill(properties, "enabled", true)
 	service.Fill(properties, "httpsOnly", false)
 	service.Fill(properties, "publicNetworkAccess", "Enabled")
 	config := service.ObjectIn(properties, "siteConfig")
 	service.Fill(config, service.Member(config, "ipSecurityRestrictions"), []any{})
-	action := "Deny"
-	if a.Instance.Rules.DefaultAllow {
-		action = "Allow"
-	}
-	service.Fill(config, service.Member(config, "ipSecurityRestrictionsDefaultAction"), action)
+	// A default action that nobody wrote is not answered: a client that writes back what it read would make it one that holds
+	// also when the list gets its first restriction.
 	for _, element := range service.ListIn(config, "ipSecurityRestrictions") {
 		rule := element.(map[string]any)
 		service.Fill(rule, service.Member(rule, "action"), "Allow")

@@ -86,7 +86,7 @@ func TestRefused(t *testing.T) {
 func TestRender(t *testing.T) {
 	gone := strings.Replace(app, string(servicetest.App), string(servicetest.Other), 1)
 	data, _ := json.Marshal(servicetest.Render(t, Service, "web", site(restrictions(app, gone, office)), model.DefaultSettings))
-	for _, want := range []string{`"defaultHostName":"web.azurewebsites.net"`, `"state":"Succeeded"`, `"state":"networkSourceDeleted"`, `"ipSecurityRestrictionsDefaultAction":"Deny"`,
+	for _, want := range []string{`"defaultHostName":"web.azurewebsites.net"`, `"state":"Succeeded"`, `"state":"networkSourceDeleted"`,
 		fmt.Sprintf(`"priority":%d`, 100)} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("FW-7 the answer has no %s: %s", want, data)

@@ -10,7 +10,8 @@ import (
 	"postern/service"
 )
 
-// Bounds of access restrictions (FW-11, https://learn.microsoft.com/azure/app-service/overview-access-restrictions).
+// Bounds of access restrictions (FW-11): "Set up Azure App Service access restrictions" for the first, "Azure App Service access
+// restrictions" for the second.
 const (
 	maxRestrictions = 512
 	maxAddresses    = 8 // of one restriction
@@ -35,6 +36,7 @@ func decode(b *service.Body, site *service.Instance) error {
 	var body struct {
 		Properties struct {
 			PublicNetworkAccess string `json:"publicNetworkAccess"`
+			Plan                string `json:"serverFarmId"`
 			SiteConfig          struct {
 				PublicNetworkAccess string        `json:"publicNetworkAccess"`
 				Restrictions        []restriction `json:"ipSecurityRestrictions"`
@@ -45,8 +47,17 @@ func decode(b *service.Body, site *service.Instance) error {
 	if err := b.Read(&body); err != nil {
 		return err
 	}
-	if site.Name = strings.ToLower(site.Name); !ValidName(site.Name) {
-		return service.Refuse("BadRequest", "name", "The name '%s' of a web app is not valid: it has 2 to 60 letters, digits and hyphens, and neither begins nor ends with a hyphen.", site.Name)
+	site.Name = strings.ToLower(site.Name)
+	if refusal := refuseName(site.Name); refusal != nil {
+		return refusal
+	}
+	if body.Properties.Plan != "" {
+		const field = "properties.serverFarmId"
+		plan, err := b.Resource(body.Properties.Plan, TypePlan, field)
+		if err != nil {
+			return err
+		}
+		site.Uses = []service.Use{{ID: plan, Field: field}}
 	}
 	site.Ports = ports
 	config := &body.Properties.SiteConfig

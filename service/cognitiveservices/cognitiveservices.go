@@ -30,12 +30,16 @@ var Service = &service.Service{
 	Audiences: []string{"https://cognitiveservices.azure.com"},
 	Trusted: []string{"Microsoft.CognitiveServices/accounts", "Microsoft.MachineLearningServices/workspaces", "Microsoft.Search/searchServices",
 		"Microsoft.Videoindexer/accounts"},
-	HTTP: &service.HTTP{RequestID: "Apim-Request-Id", Refuse: refuse},
+	Actions: actions,
+	HTTP:    &service.HTTP{RequestID: "Apim-Request-Id", Refuse: refuse},
 	Types: []service.Type{{
 		Name:      TypeAccount,
 		Noun:      "Cognitive Services account",
+		Model:     "cognitiveservices.Account",
+		Update:    "cognitiveservices.Account",
 		Versions:  []string{"2024-10-01", "2023-05-01", "2022-12-01", "2021-04-30", "2017-04-18"},
 		Ours:      []string{"posternFrontAddress"},
+		Keys:      true,
 		Decode:    decode,
 		Render:    render,
 		NameTaken: nameTaken,
@@ -44,7 +48,7 @@ var Service = &service.Service{
 
 var ports = []model.ServicePort{{Number: 443, Way: model.WayHTTPS}}
 
-// limits of an account's rules (FW-11, https://learn.microsoft.com/azure/ai-services/cognitive-services-virtual-networks).
+// limits of an account's rules (FW-11): "Configure Azure AI services virtual networks" for the second; the first is remembered.
 var limits = service.Limits{IPRules: 100, VirtualNetworkRules: 100, Code: "BadRequest",
 	Message: "An account takes at most %d IP rules and %d virtual network rules."}
 
@@ -108,13 +112,18 @@ func render(a *service.Answer) {
 	delete(properties, "endpoint")
 	delete(properties, "endpoints")
 	if a.Instance.Space != "" {
-		properties["endpoint"] = "https://" + a.Host("") + "/"
+		part := ""
+		if kind, _ := a.Object[service.Member(a.Object, "kind")].(string); strings.EqualFold(kind, "OpenAI") {
+			part = PartOpenAI
+		}
+		properties["endpoint"] = "https://" + a.Host(part) + "/"
 		properties["endpoints"] = map[string]any{"Cognitive Services": "https://" + a.Host("") + "/", "OpenAI": "https://" + a.Host(PartOpenAI) + "/"}
 	}
 	if name := service.Member(properties, "networkAcls"); properties[name] != nil {
 		acls := service.ObjectIn(properties, name)
 		service.Fill(acls, service.Member(acls, "bypass"), "None")
 		service.RenderNetworkACLs(a, acls)
+		service.WithoutActions(acls)
 	}
 }
 

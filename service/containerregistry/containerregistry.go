@@ -22,14 +22,19 @@ var Service = &service.Service{
 	},
 	ValidName: ValidName,
 	Audiences: []string{"https://containerregistry.azure.net", "https://management.azure.com"},
+	// "Allow trusted services to securely access a network-restricted container registry", Trusted services.
 	Trusted: []string{"Microsoft.ContainerInstance/containerGroups", "Microsoft.ContainerRegistry/registries", "Microsoft.MachineLearningServices/workspaces",
 		"Microsoft.Security/pricings"},
-	HTTP: &service.HTTP{RequestID: "X-Ms-Correlation-Request-Id", Operation: operation, Refuse: refuse},
+	Actions: actions,
+	HTTP:    &service.HTTP{RequestID: "X-Ms-Correlation-Request-Id", Operation: operation, Refuse: refuse},
 	Types: []service.Type{{
 		Name:      TypeRegistry,
 		Noun:      "container registry",
+		Model:     "containerregistry.Registry",
+		Update:    "containerregistry.RegistryUpdateParameters",
 		Versions:  []string{"2023-07-01", "2022-12-01", "2021-09-01", "2019-05-01"},
 		Ours:      []string{"posternFrontAddress"},
+		Keys:      true,
 		Decode:    decode,
 		Render:    render,
 		NameTaken: nameTaken,
@@ -38,7 +43,8 @@ var Service = &service.Service{
 
 var ports = []model.ServicePort{{Number: 443, Way: model.WayHTTPS}}
 
-// limits of a registry's rules (FW-11, https://learn.microsoft.com/azure/container-registry/container-registry-vnet).
+// limits of a registry's rules (FW-11): "Configure public IP network rules" and "Restrict access to a container registry using a service
+// endpoint in an Azure virtual network". The latter are a preview of Azure's, which stable versions of the API do not have.
 var limits = service.Limits{IPRules: 100, VirtualNetworkRules: 100, SmallRanges: true, Code: "BadRequest",
 	Message: "A registry takes at most %d IP rules and %d virtual network rules."}
 
@@ -65,8 +71,9 @@ func decode(b *service.Body, registry *service.Instance) error {
 	if err := b.Read(&body); err != nil {
 		return err
 	}
-	if registry.Name = strings.ToLower(registry.Name); !ValidName(registry.Name) {
-		return service.Refuse("InvalidResourceName", "name", "The registry name '%s' is not valid: it has 5 to 50 letters and digits.", registry.Name)
+	registry.Name = strings.ToLower(registry.Name)
+	if refusal := refuseName(registry.Name); refusal != nil {
+		return refusal
 	}
 	sku, err := service.OneOf(body.SKU.Name, "sku.name", "", "Basic", "Standard", "Premium")
 	if err != nil {

@@ -24,23 +24,43 @@ var Service = &service.Service{
 	},
 	ValidName: ValidName,
 	Audiences: []string{"https://datalake.azure.net"},
-	HTTP:      &service.HTTP{RequestID: "X-Ms-Request-Id", Operation: operation, Refuse: refuse},
+	Actions: []service.Action{service.CheckName("Microsoft.DataLakeStore/locations/*/checkNameAvailability", "", TypeAccount, refuseName, nameTaken,
+		service.UsualName("Invalid", "AlreadyExists"))},
+	HTTP: &service.HTTP{RequestID: "X-Ms-Request-Id", Operation: operation, Refuse: refuse},
 	Types: []service.Type{{
-		Name:     TypeAccount,
-		Noun:     "Data Lake Store account",
-		Children: []service.Child{{Collection: "firewallRules", Property: "firewallRules"}, {Collection: "virtualNetworkRules", Property: "virtualNetworkRules", Render: renderRule}},
-		Versions: []string{"2016-11-01"},
-		Ours:     []string{"posternFrontAddress"},
-		Decode:   decode,
-		Render:   render,
+		Name:   TypeAccount,
+		Noun:   "Data Lake Store account",
+		Model:  "datalakestore.CreateDataLakeStoreAccountParameters",
+		Update: "datalakestore.UpdateDataLakeStoreAccountParameters",
+		Children: []service.Child{{Collection: "firewallRules", Property: "firewallRules", Model: "datalakestore.CreateOrUpdateFirewallRuleParameters", Patched: true, Manners: childManners},
+			{Collection: "virtualNetworkRules", Property: "virtualNetworkRules", Model: "datalakestore.CreateOrUpdateVirtualNetworkRuleParameters", Patched: true, Manners: childManners, Render: renderRule}},
+		Versions:  []string{"2016-11-01"},
+		Ours:      []string{"posternFrontAddress"},
+		Decode:    decode,
+		Render:    render,
+		NameTaken: nameTaken,
 	}},
 }
+
+// childManners is what clients of the children take for an answer.
+var childManners = service.Manners{Created: http.StatusOK, Patient: []string{http.MethodPut, http.MethodDelete}}
 
 var ports = []model.ServicePort{{Number: 443, Way: model.WayHTTPS}}
 
 // ValidName tells whether a text can be the name of an account: 3 to 24 lower-case letters and digits.
 func ValidName(name string) bool {
 	return len(name) >= 3 && len(name) <= 24 && service.ValidLabel(name) && !strings.Contains(name, "-")
+}
+
+func refuseName(name string) *service.Refusal {
+	if ValidName(name) {
+		return nil
+	}
+	return service.Refuse("InvalidAccountName", "name", "The account name '%.80s' is not valid: it has 3 to 24 lower-case letters and digits.", name)
+}
+
+func nameTaken(name string, _ model.ResourceID) *service.Refusal {
+	return service.Conflict("AccountAlreadyExists", "name", "The account name '%s' is already taken.", name)
 }
 
 // maxFirewallRules bounds the ranges of an account (FW-11).
@@ -71,8 +91,9 @@ func decode(b *service.Body, account *service.Instance) error {
 		return err
 	}
 	p := &body.Properties
-	if account.Name = strings.ToLower(account.Name); !ValidName(account.Name) {
-		return service.Refuse("InvalidAccountName", "name", "The account name '%s' is not valid: it has 3 to 24 lower-case letters and digits.", account.Name)
+	account.Name = strings.ToLower(account.Name)
+	if refusal := refuseName(account.Name); refusal != nil {
+		return refusal
 	}
 	account.Ports = ports
 	state, err := service.OneOf(p.FirewallState, "properties.firewallState", "Disabled", "Enabled")

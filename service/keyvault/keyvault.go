@@ -22,12 +22,16 @@ var Service = &service.Service{
 	ValidName: ValidName,
 	Audiences: []string{"https://vault.azure.net"},
 	Trusted:   trusted,
+	Actions:   actions,
 	HTTP:      &service.HTTP{RequestID: "X-Ms-Request-Id", Operation: operation, Refuse: refuse},
 	Types: []service.Type{{
 		Name:      TypeVault,
 		Noun:      "key vault",
+		Model:     "keyvault.VaultCreateOrUpdateParameters",
+		Update:    "keyvault.VaultPatchParameters",
 		Versions:  []string{"2024-11-01", "2023-07-01", "2023-02-01", "2022-07-01", "2021-10-01", "2019-09-01"},
 		Ours:      []string{"posternFrontAddress"},
+		Manners:   service.Manners{Patient: []string{http.MethodPatch, http.MethodDelete}},
 		Decode:    decode,
 		Render:    render,
 		NameTaken: nameTaken,
@@ -37,18 +41,21 @@ var Service = &service.Service{
 // ports are the same for every vault: no vault speaks plain HTTP.
 var ports = []model.ServicePort{{Number: 443, Way: model.WayHTTPS}}
 
-// limits of a vault's rules (FW-11, https://learn.microsoft.com/azure/key-vault/general/network-security).
+// limits of a vault's rules (FW-11): "Configure Azure Key Vault firewalls and virtual networks", a note on limitations.
 var limits = service.Limits{IPRules: 1000, VirtualNetworkRules: 200, SmallRanges: true, Code: "VaultNetworkRuleLimitExceeded",
 	Message: "A key vault takes at most %d IP rules and %d virtual network rules."}
 
-// trusted are services that a vault lets in by the managed identity of one of their resources
-// (https://learn.microsoft.com/azure/key-vault/general/overview-vnet-service-endpoints).
+// trusted are services that a vault lets in by the managed identity of one of their resources ("Virtual network service endpoints
+// for Azure Key Vault", Trusted services, of 30 January 2024). App Service is on that list for its own certificates alone, not for
+// the apps: so sites are not here.
 var trusted = []string{
-	"Microsoft.ApiManagement/service", "Microsoft.AppConfiguration/configurationStores", "Microsoft.Automation/automationAccounts",
-	"Microsoft.Cdn/profiles", "Microsoft.Compute/diskEncryptionSets", "Microsoft.ContainerRegistry/registries", "Microsoft.DataFactory/factories",
-	"Microsoft.DocumentDB/databaseAccounts", "Microsoft.EventHub/namespaces", "Microsoft.MachineLearningServices/workspaces",
-	"Microsoft.Network/applicationGateways", "Microsoft.Purview/accounts", "Microsoft.RecoveryServices/vaults", "Microsoft.ServiceBus/namespaces",
-	"Microsoft.Sql/servers", "Microsoft.Storage/storageAccounts", "Microsoft.Synapse/workspaces", "Microsoft.Web/sites",
+	"Microsoft.ApiManagement/service", "Microsoft.Batch/batchAccounts", "Microsoft.BotService/botServices", "Microsoft.Cdn/profiles",
+	"Microsoft.Compute/diskEncryptionSets", "Microsoft.ContainerRegistry/registries", "Microsoft.DataFactory/factories",
+	"Microsoft.DataLakeStore/accounts", "Microsoft.Databricks/workspaces", "Microsoft.DBforMySQL/flexibleServers", "Microsoft.DBforMySQL/servers",
+	"Microsoft.DBforPostgreSQL/flexibleServers", "Microsoft.DBforPostgreSQL/servers", "Microsoft.EventHub/namespaces",
+	"Microsoft.ImportExport/jobs", "Microsoft.MachineLearningServices/workspaces", "Microsoft.Network/applicationGateways",
+	"Microsoft.Network/firewallPolicies", "Microsoft.Network/frontDoors", "Microsoft.Purview/accounts", "Microsoft.RecoveryServices/vaults",
+	"Microsoft.ServiceBus/namespaces", "Microsoft.Sql/servers", "Microsoft.Storage/storageAccounts", "Microsoft.Synapse/workspaces",
 }
 
 // ValidName tells whether a text, in lower case, can be the name of a vault: 3 to 24 letters, digits and hyphens, which

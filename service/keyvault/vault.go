@@ -1,8 +1,6 @@
 package keyvault
 
 import (
-	"strings"
-
 	"postern/model"
 	"postern/service"
 )
@@ -18,9 +16,8 @@ func decode(b *service.Body, vault *service.Instance) error {
 	if err := b.Read(&body); err != nil {
 		return err
 	}
-	if !ValidName(strings.ToLower(vault.Name)) {
-		return service.Refuse("VaultNameNotValid", "name", "The vault name '%s' is invalid. A vault's name must be between 3-24 alphanumeric characters. "+
-			"The name must begin with a letter, end with a letter or digit, and not contain consecutive hyphens.", vault.Name)
+	if refusal := refuseName(vault.Name); refusal != nil {
+		return refusal
 	}
 	vault.Ports = ports
 	vault.Rules = model.NetworkRules{DefaultAllow: true, Bypass: []string{"AzureServices"}}
@@ -48,13 +45,13 @@ func render(a *service.Answer) {
 	service.Fill(properties, "tenantId", a.Settings.Tenant)
 	service.Fill(properties, "accessPolicies", []any{})
 	service.Fill(properties, "enabledForDeployment", false)
-	service.Fill(properties, "enableSoftDelete", true)
-	service.Fill(properties, "softDeleteRetentionInDays", 90)
+	properties["enableSoftDelete"] = false // what is deleted is gone
 	service.Fill(properties, "publicNetworkAccess", "Enabled")
 	properties["vaultUri"] = "https://" + a.Host("") + "/"
 	properties["posternFrontAddress"] = a.Instance.Address.String()
 	acls := service.ObjectIn(properties, "networkAcls")
 	service.RenderNetworkACLs(a, acls)
+	service.WithoutActions(acls)
 	// Addresses stand as ranges in answers, whatever they were written as.
 	for i, element := range service.ListIn(acls, "ipRules") {
 		rule := element.(map[string]any)

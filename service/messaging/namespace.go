@@ -4,6 +4,7 @@ package messaging
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ const WayAMQP model.Way = "amqp"
 // RuleSet is the one name that the children networkRuleSets have.
 const RuleSet = "default"
 
-// limits of a namespace's rules (FW-11, https://learn.microsoft.com/azure/event-hubs/event-hubs-quotas).
+// limits of a namespace's rules (FW-11), as "Azure Event Hubs quotas and limits" is remembered: no copy of it could be read.
 var limits = service.Limits{IPRules: 128, VirtualNetworkRules: 128, Code: "BadRequest",
 	Message: "A namespace takes at most %d IP rules and %d virtual network rules."}
 
@@ -48,12 +49,19 @@ func ValidName(name string) bool {
 	return len(name) >= 6 && len(name) <= 50 && service.ValidLabel(name) && 'a' <= name[0] && name[0] <= 'z'
 }
 
+// Models are the models in resource/schema that bodies about namespaces follow.
+type Models struct{ Namespace, Update, RuleSet string }
+
 // Type is the resource type of one of the two services, whose namespaces answer on the ports.
-func Type(name, noun string, ports []model.ServicePort, render func(*service.Answer), versions ...string) service.Type {
+func Type(name, noun string, models Models, ports []model.ServicePort, render func(*service.Answer), versions ...string) service.Type {
 	return service.Type{
-		Name:     name,
-		Noun:     noun,
-		Children: []service.Child{{Collection: "networkRuleSets", Property: "networkRuleSets", Apart: true, Only: RuleSet, Render: renderRuleSet}},
+		Name:   name,
+		Noun:   noun,
+		Model:  models.Namespace,
+		Update: models.Update,
+		Children: []service.Child{{Collection: "networkRuleSets", Property: "networkRuleSets", Apart: true, Only: RuleSet, Model: models.RuleSet, Render: renderRuleSet,
+			Manners: service.Manners{Patient: []string{http.MethodPut}}}},
+		Manners:  service.Manners{Patient: []string{http.MethodPatch}},
 		Versions: versions,
 		Ours:     []string{"posternFrontAddress", "serviceBusEndpoint", "status", "createdAt"},
 		Decode: func(b *service.Body, into *service.Instance) error {
@@ -66,10 +74,8 @@ func Type(name, noun string, ports []model.ServicePort, render func(*service.Ans
 				render(a)
 			}
 		},
-		NameTaken: func(name string, _ model.ResourceID) *service.Refusal {
-			return service.Conflict("Conflict", "name", "The namespace name '%s' is already in use. Names are unique in Service Bus and Event Hubs "+
-				"together: use another one.", name)
-		},
+		NameTaken: nameTaken,
+		Keys:      true,
 		EndpointMissing: func(subnet, vnet model.ResourceID) *service.Refusal {
 			return service.Refuse("BadRequest", "", "The subnet %s of virtual network %s has no service endpoint for the namespace: enable it on the "+
 				"subnet, or set ignoreMissingVnetServiceEndpoint.", subnet.Name(), vnet)
@@ -91,9 +97,8 @@ type ruleSet struct {
 
 func decode(b *service.Body, into *service.Instance) error {
 	into.Name = strings.ToLower(into.Name)
-	if !ValidName(into.Name) {
-		return service.Refuse("BadRequest", "name", "The namespace name '%s' is not valid: it must have 6 to 50 letters, digits and '-', begin with a "+
-			"letter, and end with a letter or digit.", into.Name)
+	if refusal := refuseName(into.Name); refusal != nil {
+		return refusal
 	}
 	var body struct {
 		Properties struct {

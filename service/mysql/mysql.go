@@ -39,10 +39,13 @@ func describe(name, product, typ, version string) *service.Service {
 		ValidName: service.ValidDatabaseName,
 		Audiences: []string{"https://ossrdbms-aad.database.windows.net"},
 		Startups:  map[model.Way]service.Startup{way: service.ByAddress(func(d *service.Denial) []byte { return refusal(product, d) })},
+		Actions:   []service.Action{service.CheckDatabaseName(typ, "nameAvailable")},
 		Types: []service.Type{{
 			Name:     typ,
 			Noun:     product + " server",
-			Children: service.DatabaseRules(),
+			Model:    name + ".ServerForCreate",
+			Update:   name + ".ServerUpdateParameters",
+			Children: service.DatabaseRules(name+".FirewallRule", name+".VirtualNetworkRule"),
 			Versions: []string{version},
 			Ours:     service.DatabaseOurs(),
 			Decode: func(b *service.Body, into *service.Instance) error {

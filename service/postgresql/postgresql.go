@@ -26,10 +26,13 @@ var Service = &service.Service{
 	ValidName: service.ValidDatabaseName,
 	Audiences: []string{"https://ossrdbms-aad.database.windows.net"},
 	Startups:  map[model.Way]service.Startup{way: open},
+	Actions:   []service.Action{service.CheckDatabaseName(TypeServer, "nameAvailable")},
 	Types: []service.Type{{
 		Name:     TypeServer,
 		Noun:     "PostgreSQL server",
-		Children: service.DatabaseRules(),
+		Model:    "postgresql.ServerForCreate",
+		Update:   "postgresql.ServerUpdateParameters",
+		Children: service.DatabaseRules("postgresql.FirewallRule", "postgresql.VirtualNetworkRule"),
 		Versions: []string{"2017-12-01"},
 		Ours:     service.DatabaseOurs(),
 		Decode: func(b *service.Body, into *service.Instance) error {

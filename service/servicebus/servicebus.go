@@ -19,9 +19,11 @@ var Service = &service.Service{
 	ValidName: messaging.ValidName,
 	Audiences: []string{"https://servicebus.azure.net"},
 	Trusted:   trusted,
+	Actions:   messaging.Actions(TypeNamespace),
 	HTTP:      messaging.HTTP,
 	Startups:  map[model.Way]service.Startup{messaging.WayAMQP: messaging.OpenAMQP},
-	Types: []service.Type{messaging.Type(TypeNamespace, "Service Bus namespace", ports, nil,
+	Types: []service.Type{messaging.Type(TypeNamespace, "Service Bus namespace",
+		messaging.Models{Namespace: "servicebus.SBNamespace", Update: "servicebus.SBNamespaceUpdateParameters", RuleSet: "servicebus.NetworkRuleSet"}, ports, nil,
 		"2024-01-01", "2022-10-01-preview", "2021-11-01", "2021-06-01-preview", "2017-04-01")},
 }
 

@@ -37,10 +37,13 @@ var Service = &service.Service{
 	ValidName: service.ValidDatabaseName,
 	Audiences: audiences,
 	Startups:  map[model.Way]service.Startup{way: open},
+	Actions:   []service.Action{service.CheckDatabaseName(TypeServer, "available")},
 	Types: []service.Type{{
 		Name:     TypeServer,
 		Noun:     "SQL server",
-		Children: service.DatabaseRules(),
+		Model:    "sql.Server",
+		Update:   "sql.ServerUpdate",
+		Children: service.DatabaseRules("sql.FirewallRule", "sql.VirtualNetworkRule"),
 		Versions: []string{"2023-08-01", "2021-11-01", "2015-05-01-preview"},
 		Ours:     service.DatabaseOurs(),
 		Decode: func(b *service.Body, into *service.Instance) error {
@@ -75,10 +78,13 @@ var Synapse = &service.Service{
 	},
 	Audiences: audiences,
 	Startups:  map[model.Way]service.Startup{way: open},
+	Actions:   []service.Action{service.CheckDatabaseName(TypeWorkspace, "available")},
 	Types: []service.Type{{
 		Name:     TypeWorkspace,
 		Noun:     "Synapse workspace",
-		Children: service.DatabaseRules(),
+		Model:    "synapse.Workspace",
+		Update:   "synapse.WorkspacePatchInfo",
+		Children: service.DatabaseRules("synapse.IPFirewallRuleInfo", "sql.VirtualNetworkRule"),
 		Versions: []string{"2021-06-01"},
 		Ours:     append(service.DatabaseOurs(), "connectivityEndpoints", "sqlAdministratorLoginPassword"),
 		Decode: func(b *service.Body, into *service.Instance) error {

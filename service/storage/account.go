@@ -8,8 +8,8 @@ import (
 	"postern/service"
 )
 
-// limits of an account's rules (FW-11).
-var limits = service.Limits{IPRules: 400, VirtualNetworkRules: 400, Code: "NetworkAclsLimitExceeded",
+// limits of an account's rules (FW-11): "Scalability and performance targets for standard storage accounts".
+var limits = service.Limits{IPRules: 400, VirtualNetworkRules: 400, ResourceAccessRules: 200, Code: "NetworkAclsLimitExceeded",
 	Message: "An account takes at most %d IP rules and %d virtual network rules."}
 
 func decode(b *service.Body, account *service.Instance) error {

@@ -30,6 +30,7 @@ var Service = &service.Service{
 	ValidName: ValidName,
 	Audiences: []string{"https://storage.azure.com"},
 	Trusted:   trusted,
+	Actions:   actions,
 	HTTP: &service.HTTP{
 		RequestID: headerRequestID,
 		ErrorCode: headerErrorCode,
@@ -46,8 +47,9 @@ var Service = &service.Service{
 		Update:          "storage.AccountUpdateParameters",
 		Versions:        []string{"2025-08-01", "2025-06-01", "2024-01-01", "2023-05-01", "2023-01-01", "2022-09-01"},
 		Ours:            []string{"posternFrontAddress"},
-		CreatedIsOK:     true,
+		Manners:         service.Manners{Created: http.StatusOK, Pending: http.StatusAccepted, Patient: []string{http.MethodPatch, http.MethodDelete}},
 		Keys:            true,
+		KeysServed:      true,
 		Decode:          decode,
 		Render:          render,
 		NameTaken:       nameTaken,
@@ -59,14 +61,21 @@ var Service = &service.Service{
 var ports = []model.ServicePort{{Number: 80, Way: model.WayHTTP}, {Number: 443, Way: model.WayHTTPS},
 	{Number: portBlob, Way: model.WayHTTP}, {Number: portQueue, Way: model.WayHTTP}, {Number: portTable, Way: model.WayHTTP}}
 
-// trusted are the services that Azure lets into accounts by the managed identity of one of their resources
-// (https://learn.microsoft.com/azure/storage/common/storage-network-security-trusted-azure-services).
+// trusted are the services that Azure lets into accounts by the managed identity of one of their resources ("Trusted Azure
+// services", Trusted access based on a managed identity, of 24 June 2025). Where that names a provider alone, these are its types that
+// have identities.
 var trusted = []string{
-	"Microsoft.ApiManagement/service", "Microsoft.AppConfiguration/configurationStores", "Microsoft.Cache/redis",
-	"Microsoft.CognitiveServices/accounts", "Microsoft.ContainerRegistry/registries", "Microsoft.DataFactory/factories",
-	"Microsoft.DataShare/accounts", "Microsoft.EventGrid/topics", "Microsoft.KeyVault/vaults", "Microsoft.Logic/workflows",
-	"Microsoft.MachineLearningServices/workspaces", "Microsoft.Media/mediaservices", "Microsoft.Purview/accounts",
-	"Microsoft.Search/searchServices", "Microsoft.Sql/servers", "Microsoft.StreamAnalytics/streamingjobs", "Microsoft.Synapse/workspaces",
+	"Microsoft.AgFoodPlatform/farmBeats", "Microsoft.ApiManagement/service", "Microsoft.AutonomousSystems/workspaces", "Microsoft.Cache/redis",
+	"Microsoft.CognitiveServices/accounts", "Microsoft.Databricks/accessConnectors", "Microsoft.DataFactory/factories", "Microsoft.DataProtection/backupVaults",
+	"Microsoft.DataShare/accounts", "Microsoft.DBforPostgreSQL/flexibleServers", "Microsoft.DBforPostgreSQL/servers", "Microsoft.DeviceRegistry/schemaRegistries",
+	"Microsoft.Devices/IotHubs", "Microsoft.DevTestLab/labs", "Microsoft.EventGrid/domains", "Microsoft.EventGrid/partnerTopics",
+	"Microsoft.EventGrid/systemTopics", "Microsoft.EventGrid/topics", "Microsoft.HealthcareApis/services", "Microsoft.HealthcareApis/workspaces",
+	"Microsoft.IoTCentral/IoTApps", "Microsoft.KeyVault/managedHSMs", "Microsoft.Kusto/clusters", "Microsoft.Logic/integrationAccounts",
+	"Microsoft.Logic/workflows", "Microsoft.MachineLearningServices/registries", "Microsoft.MachineLearningServices/workspaces",
+	"Microsoft.Media/mediaservices", "Microsoft.Migrate/migrateProjects", "Microsoft.Network/expressRoutePorts", "Microsoft.PowerPlatform/enterprisePolicies",
+	"Microsoft.Purview/accounts", "Microsoft.RecoveryServices/vaults", "Microsoft.Search/searchServices", "Microsoft.Security/dataScanners",
+	"Microsoft.Sql/servers", "Microsoft.StorageActions/storageTasks", "Microsoft.StreamAnalytics/streamingjobs", "Microsoft.Synapse/workspaces",
+	"Microsoft.VideoIndexer/accounts",
 }
 
 func zones(settings model.Settings) []model.Zone {
