@@ -71,14 +71,16 @@ func TestRevoke(t *testing.T) {
 					w, served := servedBy(t, base, s, backend)
 					f := newFront(t)
 					f.apply(w.plan())
-					goes, stays := f.call(w, served, app, port), f.call(w, served, limited, port)
 					behind := map[*client]*net.TCPConn{}
-					for _, c := range []*client{goes, stays} {
+					called := func(from caller) *client { // one after the other: some are joined before they say a word
+						c := f.call(w, served, from, port)
 						if told, err := c.ask(); told != "" || err != nil {
 							t.Fatalf("told %q, %v", told, err)
 						}
 						behind[c] = <-backend.accepted
+						return c
 					}
+					goes, stays := called(app), called(limited)
 					letLimitedIn := *served
 					change.take(w, &letLimitedIn)
 					if change.what == "a rule" {

@@ -153,7 +153,7 @@ const (
 
 // subjects are the types of all services.
 var subjects = []*subject{
-	{typ: "Microsoft.Storage/storageAccounts", name: "callee", limit: 400, trusted: "Microsoft.KeyVault/vaults",
+	{typ: "Microsoft.Storage/storageAccounts", name: "callee", limit: 400, trusted: "Microsoft.Sql/servers",
 		body: func(r rules) (object, map[string]object) {
 			return object{"kind": "StorageV2", "sku": object{"name": "Standard_LRS"}, "properties": object{"publicNetworkAccess": access(r),
 				"supportsHttpsTrafficOnly": false, "networkAcls": acls(r)}}, nil
