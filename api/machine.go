@@ -13,12 +13,6 @@ func (a *API) SetPower(ctx context.Context, id resource.ID, state string) (Outco
 	return a.alter(ctx, id, func(change *resource.Change) error { return change.SetPower(id, state) })
 }
 
-// RegenerateKey makes one of the two keys of a service's instance anew: number 0 or 1. When it is enforced, the gateways take the
-// former one no longer.
-func (a *API) RegenerateKey(ctx context.Context, id resource.ID, number int) (Outcome, error) {
-	return a.alter(ctx, id, func(change *resource.Change) error { return change.RegenerateKey(id, number) })
-}
-
 // alter makes a change of what was allotted to a resource.
 func (a *API) alter(ctx context.Context, id resource.ID, make func(*resource.Change) error) (Outcome, error) {
 	cloud, made, err := a.write(ctx, writing{method: http.MethodPost, id: id}, func(_ *resource.Cloud, change *resource.Change) error {

@@ -38,7 +38,7 @@ var namesRights = func() map[string]bool {
 			if action := &s.Actions[i]; action.Names {
 				right := action.Right
 				if right == "" {
-					right = action.Path + "/action"
+					right = strings.ReplaceAll(action.Path, "/*", "") + "/action"
 				}
 				rights[strings.ToLower(right)] = true
 			}

@@ -11,6 +11,7 @@ import (
 	"postern/api"
 	"postern/resource"
 	"postern/resource/sdktest"
+	"postern/service"
 )
 
 // act makes what an example needs, then its call.
@@ -43,6 +44,13 @@ func (c *clients) act(typ string, example sdktest.Example, arguments []any, body
 	if err := w.requireAll(body); err != nil {
 		return nil, err
 	}
+	for _, object := range append([]any{body, answer}, listAt(answer, "value")...) {
+		if object, ok := object.(map[string]any); ok {
+			if err := w.identities(object); err != nil {
+				return nil, err
+			}
+		}
+	}
 	if listAt(answer, "value") == nil {
 		if err := w.requireAll(answer); err != nil {
 			return nil, err
@@ -74,8 +82,14 @@ func (w *world) stage(id resource.ID, example sdktest.Example, body, answer map[
 			return err
 		}
 		return w.remove(id)
-	case "Get", "GetProperties":
+	case "Get":
 		return w.stand(id, answer)
+	case "GetProperties":
+		seed, err := w.account(id, example, answer)
+		if err != nil {
+			return err
+		}
+		return w.stand(id, seed)
 	case "Update", "UpdateTags":
 		seed := maps.Clone(answer)
 		if body["tags"] != nil {
@@ -237,8 +251,10 @@ func (w *world) scene(method string, id resource.ID, answer map[string]any) erro
 		return w.require(id)
 	case "ListEffectiveNetworkSecurityGroups":
 		return w.guard(id, answer)
-	case "GetNextHop", "VerifyIPFlow", "CheckConnectivity", "GetTopology", "GetVMSecurityRules":
+	case "GetNextHop", "VerifyIPFlow", "CheckConnectivity", "GetTopology", "GetVMSecurityRules", "GetNetworkConfigurationDiagnostic":
 		return w.watched(method, id)
+	case "Failover": // where to is the second region of a backend that both have
+		return w.needed(id, map[string]any{"location": w.region, "sku": map[string]any{"name": "Standard_GRS"}, "tags": map[string]any{service.TagBackend: sharedBackend}})
 	case "CheckIPAddressAvailability": // of 10.0.1.4
 		if err := w.needed(id, network(w.region, []any{"10.0.0.0/16"}, "default", "10.0.1.0/24")); err != nil {
 			return err

@@ -16,6 +16,8 @@ func (w *world) use(id resource.ID, answer map[string]any) (bool, error) {
 	case resource.TypePublicIPAddress:
 		subnet := required(resource.TypeVirtualNetwork+"/subnets", "required", "default")
 		return w.attach(objectAt(properties, "ipConfiguration"), subnet, id)
+	case resource.TypePublicIPPrefix:
+		return w.split(properties, id)
 	case resource.TypeVirtualNetwork + "/subnets":
 		return w.attachAll(properties, id)
 	case resource.TypeNatGateway:
@@ -44,6 +46,27 @@ func (w *world) use(id resource.ID, answer map[string]any) (bool, error) {
 		return used, nil
 	}
 	return false, nil
+}
+
+// split makes the public IPs that are documented to be out of a prefix.
+func (w *world) split(properties map[string]any, prefix resource.ID) (bool, error) {
+	used := false
+	for _, element := range listAt(properties, "publicIPAddresses") {
+		text, _ := element.(map[string]any)["id"].(string)
+		public, ok := parse(text)
+		if !ok {
+			continue
+		}
+		used = true
+		if err := w.remove(public); err != nil { // it was made as what the documented answer refers to
+			return used, err
+		}
+		if err := w.needed(public, map[string]any{"location": w.region, "sku": map[string]any{"name": "Standard"},
+			"properties": map[string]any{"publicIPAllocationMethod": "Static", "publicIPPrefix": map[string]any{"id": prefix.String()}}}); err != nil {
+			return used, err
+		}
+	}
+	return used, nil
 }
 
 // run makes the VM that a NIC is documented to be of.

@@ -32,8 +32,37 @@ func (w *world) watched(method string, id resource.ID) error {
 		nic := in(resource.TypeNetworkInterface, "nic1")
 		nic.ResourceGroup = "rg1"
 		return w.machine("vm1", "10.0.0.5", map[string]any{"routeTable": map[string]any{"id": table.String()}}, nic)
-	case "GetVMSecurityRules":
-		return w.machine("vm1", "10.0.0.4", nil, in(resource.TypeNetworkInterface, "nic1"))
+	case "GetVMSecurityRules": // in a subnet with a group of one rule
+		group, err := w.group("rg2", "AppNSG", map[string]any{"name": "fe_rule", "properties": map[string]any{"description": "Allow Frontend", "priority": 100,
+			"direction": "Inbound", "access": "Allow", "protocol": "Tcp", "sourceAddressPrefix": "10.1.0.0/24", "sourcePortRange": "*",
+			"destinationAddressPrefix": "*", "destinationPortRange": "*"}})
+		if err != nil {
+			return err
+		}
+		w.machineIn = in(resource.TypeVirtualNetwork+"/subnets", "vnet1", "subnet1")
+		return w.machine("vm1", "10.0.0.4", map[string]any{"networkSecurityGroup": group}, in(resource.TypeNetworkInterface, "nic1"))
+	case "GetNetworkConfigurationDiagnostic": // of a subnet's group with five rules, of which the last lets 10.1.0.4 in at 12100, and of a NIC's with that one
+		let := func(name, access, source, ports string, priority int) any {
+			return map[string]any{"name": name, "properties": map[string]any{"priority": priority, "direction": "Inbound", "access": access, "protocol": "Tcp",
+				"sourceAddressPrefix": source, "sourcePortRange": "*", "destinationAddressPrefix": "*", "destinationPortRange": ports}}
+		}
+		last := let("fe_rule", "Allow", "10.1.0.0/24", "12100", 200)
+		subnet, err := w.group("rg2", "nsg1", let("Cleanuptool-Allow-100", "Allow", "192.0.2.0/24", "22", 100), let("Cleanuptool-Allow-101", "Allow", "*", "443", 101),
+			let("Cleanuptool-Allow-102", "Allow", "198.51.100.0/24", "22", 102), let("Cleanuptool-Deny-103", "Deny", "*", "3389", 103), last)
+		if err != nil {
+			return err
+		}
+		own, err := w.group("NwRgCentralUSEUAP_copy", "AppNSG", last)
+		if err != nil {
+			return err
+		}
+		w.machineIn = in(resource.TypeVirtualNetwork+"/subnets", "vnet", "AppSubnet")
+		nic := in(resource.TypeNetworkInterface, "nic")
+		if err := w.machine("vm1", "10.0.0.4", map[string]any{"networkSecurityGroup": subnet}, nic); err != nil {
+			return err
+		}
+		return w.put(nic, map[string]any{"location": w.region, "properties": map[string]any{"networkSecurityGroup": own, "ipConfigurations": []any{
+			map[string]any{"name": "ipconfig1", "properties": map[string]any{"subnet": map[string]any{"id": w.machineIn.String()}}}}}})
 	case "VerifyIPFlow": // of 10.2.0.4, which Rule1 allows
 		group := in(resource.TypeNetworkSecurityGroup, "nsg")
 		if err := w.needed(group, map[string]any{"location": w.region, "properties": map[string]any{"securityRules": []any{
@@ -63,21 +92,35 @@ func (w *world) watched(method string, id resource.ID) error {
 	return nil
 }
 
-// machine makes a VM in rg2 with NICs in a subnet of its own, of which the first has an address.
+// group makes a security group with rules and answers the reference to it.
+func (w *world) group(in, name string, rules ...any) (map[string]any, error) {
+	id := required(resource.TypeNetworkSecurityGroup, name)
+	id.ResourceGroup = in
+	if err := w.groups(in); err != nil {
+		return nil, err
+	}
+	return map[string]any{"id": id.String()}, w.needed(id, map[string]any{"location": w.region, "properties": map[string]any{"securityRules": rules}})
+}
+
+// machine makes a VM in rg2 with NICs in a subnet, machineIn or one of its own, of which the first has an address.
 func (w *world) machine(name, address string, subnet map[string]any, nics ...resource.ID) error {
-	vnet := required(resource.TypeVirtualNetwork, "of-"+name)
+	subnetID := w.machineIn
+	if subnetID.Provider == "" {
+		subnetID = required(resource.TypeVirtualNetwork+"/subnets", "of-"+name, "default")
+	}
+	vnet := subnetID.Root()
 	space := address[:len(address)-1] + "0/24"
 	properties := map[string]any{"addressPrefix": space}
 	for member, value := range subnet {
 		properties[member] = value
 	}
 	if err := w.needed(vnet, map[string]any{"location": w.region, "properties": map[string]any{"addressSpace": map[string]any{"addressPrefixes": []any{space}},
-		"subnets": []any{map[string]any{"name": "default", "properties": properties}}}}); err != nil {
+		"subnets": []any{map[string]any{"name": subnetID.Name(), "properties": properties}}}}); err != nil {
 		return err
 	}
 	var list []any
 	for i, nic := range nics {
-		configuration := map[string]any{"subnet": map[string]any{"id": childOf(vnet, "subnets", "default").String()}}
+		configuration := map[string]any{"subnet": map[string]any{"id": subnetID.String()}}
 		if i == 0 {
 			configuration["privateIPAllocationMethod"], configuration["privateIPAddress"] = "Static", address
 		}

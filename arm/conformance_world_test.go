@@ -1,6 +1,7 @@
 package arm_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -23,6 +24,8 @@ type world struct {
 	own    []string        // address space of the VNet that the example is in
 	remote map[string]any  // more about that VNet
 	count  int
+
+	machineIn resource.ID // the subnet of a network watcher's VM, where a documented answer tells it
 }
 
 func newWorld(c *clients, id resource.ID, body, answer map[string]any) *world {
@@ -184,6 +187,8 @@ func (w *world) require(id resource.ID) error {
 			maps.Copy(properties, w.remote)
 		}
 		body["properties"] = properties
+	case resource.TypePublicIPPrefix:
+		body["properties"] = map[string]any{"prefixLength": 30}
 	case resource.TypeNetworkInterface:
 		subnet := required(resource.TypeVirtualNetwork+"/subnets", "required", "default")
 		if err := w.require(subnet); err != nil {
@@ -263,13 +268,20 @@ func (w *world) put(id resource.ID, body map[string]any) error {
 
 var subscriptions = regexp.MustCompile(`(?i)/subscriptions/[^/"]+/resourceGroups/`)
 
-// rewritten is a copy of a value with its ids moved to the one subscription.
+// placeholders are names that no resource and no region has: those of a pair of regions that Azure's own tests are in, and
+// what the examples put in braces.
+var placeholders = map[string]string{"eastus2(stage)": "eastus2", "northcentralus(stage)": "centralus", "{managed-identity-name}": "managed-identity-name"}
+
+// rewritten is a copy of a value with its ids moved to the one subscription, and placeholders made names.
 func rewritten(value any) (any, error) {
 	data, err := json.Marshal(value)
 	if err != nil {
 		return nil, err
 	}
 	data = subscriptions.ReplaceAll(data, []byte("/subscriptions/"+resource.DefaultSubscription+"/resourceGroups/"))
+	for from, to := range placeholders {
+		data = bytes.ReplaceAll(data, []byte(from), []byte(to))
+	}
 	decoder := json.NewDecoder(strings.NewReader(string(data)))
 	decoder.UseNumber()
 	var copied any

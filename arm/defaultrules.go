@@ -17,22 +17,14 @@ func defaultRules(r *request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	answer, err := r.door.API.Get(r.Context(), id)
+	rules, err := r.defaultRulesOf(id)
 	if err != nil {
-		return 0, nil, r.missing(err)
-	}
-	var body struct {
-		Properties struct {
-			Rules []json.RawMessage `json:"defaultSecurityRules"`
-		} `json:"properties"`
-	}
-	if err := json.Unmarshal(answer, &body); err != nil {
 		return 0, nil, err
 	}
 	if len(r.at.names) == 1 {
-		return r.slice(body.Properties.Rules)
+		return r.slice(rules)
 	}
-	for _, rule := range body.Properties.Rules {
+	for _, rule := range rules {
 		var named struct{ Name string }
 		if err := json.Unmarshal(rule, &named); err != nil {
 			return 0, nil, err
@@ -43,4 +35,19 @@ func defaultRules(r *request) (int, any, error) {
 	}
 	return 0, nil, &resource.Error{Code: resource.CodeResourceNotFound, Status: http.StatusNotFound, Target: r.at.scope(),
 		Message: fmt.Sprintf("The default security rule '%s' was not found in network security group '%s'.", r.at.names[1], r.at.names[0])}
+}
+
+// defaultRulesOf are the default rules of a group, as ARM answers them.
+func (r *request) defaultRulesOf(group resource.ID) ([]json.RawMessage, error) {
+	answer, err := r.door.API.Get(r.Context(), group)
+	if err != nil {
+		return nil, r.missing(err)
+	}
+	var body struct {
+		Properties struct {
+			Rules []json.RawMessage `json:"defaultSecurityRules"`
+		} `json:"properties"`
+	}
+	err = json.Unmarshal(answer, &body)
+	return body.Properties.Rules, err
 }

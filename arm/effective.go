@@ -162,9 +162,10 @@ type securityGroupView struct {
 type viewedInterface struct {
 	ID           model.ResourceID `json:"id"`
 	Associations struct {
-		Interface *viewedGroup    `json:"networkInterfaceAssociation,omitempty"`
-		Subnet    *viewedGroup    `json:"subnetAssociation,omitempty"`
-		Effective []effectiveRule `json:"effectiveSecurityRules"`
+		Interface *viewedGroup      `json:"networkInterfaceAssociation,omitempty"`
+		Subnet    *viewedGroup      `json:"subnetAssociation,omitempty"`
+		Defaults  []json.RawMessage `json:"defaultSecurityRules,omitempty"`
+		Effective []effectiveRule   `json:"effectiveSecurityRules"`
 	} `json:"securityRuleAssociations"`
 }
 
@@ -199,6 +200,11 @@ func viewSecurityGroups(r *request) (int, any, error) {
 			id, err := resource.ParseID(string(group.ID))
 			if err != nil {
 				return 0, nil, err
+			}
+			if one.Associations.Defaults == nil { // each group has the same
+				if one.Associations.Defaults, err = r.defaultRulesOf(id); err != nil {
+					return 0, nil, err
+				}
 			}
 			rules, err := r.door.API.ListChildren(r.Context(), id, "securityRules", "", 0)
 			if err != nil {

@@ -37,7 +37,7 @@ var hostileBodies = map[string]string{
 }
 
 // bodyless are actions that take no body, so that none can be wrong; clients send them all kinds of nothing.
-var bodyless = []string{"effectiveroutetable", "effectivenetworksecuritygroups", "listkeys", "start", "poweroff", "deallocate", "restart"}
+var bodyless = []string{"effectiveroutetable", "effectivenetworksecuritygroups", "listkeys", "start", "poweroff", "deallocate", "restart", "failover", "hnsonmigration"}
 
 // hostile is a door with what hostile requests could hurt. They come in by the socket, where nobody counts them.
 type hostile struct {

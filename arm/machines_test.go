@@ -9,7 +9,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/compute/armcompute/v7"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/network/armnetwork/v11"
-	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/storage/armstorage"
 )
 
 // TestSDKMachine is the life of a VM by the SDK's client.
@@ -110,21 +109,6 @@ func TestSDKConnectivity(t *testing.T) {
 	if rule := got.Hops[0].Issues[0].Context[0]; *rule["key"] != "RuleName" || *rule["value"] != "UserRule_no-smtp" {
 		t.Errorf("the rule: %v", rule)
 	}
-}
-
-func TestSDKRegenerateKey(t *testing.T) {
-	c := startWatched(t)
-	accounts := c.storage.NewAccountsClient()
-	done[armstorage.AccountsClientCreateResponse](t, c)(accounts.BeginCreate(c.ctx, "demo", "keyed", armstorage.AccountCreateParameters{Kind: to.Ptr(armstorage.KindStorageV2),
-		Location: to.Ptr("westeurope"), SKU: &armstorage.SKU{Name: to.Ptr(armstorage.SKUNameStandardLRS)}}, nil))
-	before := must[armstorage.AccountsClientListKeysResponse](t)(accounts.ListKeys(c.ctx, "demo", "keyed", nil))
-	after := must[armstorage.AccountsClientRegenerateKeyResponse](t)(accounts.RegenerateKey(c.ctx, "demo", "keyed",
-		armstorage.AccountRegenerateKeyParameters{KeyName: to.Ptr("key2")}, nil))
-	if *before.Keys[0].Value != *after.Keys[0].Value || *before.Keys[1].Value == *after.Keys[1].Value || *after.Keys[1].Value == "" {
-		t.Error("it must make key2 anew and leave key1")
-	}
-	_, err := accounts.RegenerateKey(c.ctx, "demo", "keyed", armstorage.AccountRegenerateKeyParameters{KeyName: to.Ptr("kerb1")}, nil)
-	refused(t, err, http.StatusBadRequest, "InvalidRequestContent")
 }
 
 // TestSDKImages covers what az vm create asks about the image that it was given.

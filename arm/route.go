@@ -51,6 +51,7 @@ func init() {
 		"microsoft.network/networkinterfaces/*/effectiveroutetable":             {"POST": {"", effectiveRoutes}},
 	}
 	maps.Copy(special, serviceRoutes())
+	maps.Copy(special, accountRoutes())
 	maps.Copy(special, deploymentRoutes())
 	maps.Copy(special, accessRoutes())
 	maps.Copy(special, activityRoutes())

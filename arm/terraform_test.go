@@ -177,8 +177,10 @@ func (r *replay) do(t *testing.T, one recorded) {
 	}
 }
 
-// anyValue tells whether a value may be any.
-func anyValue(a, b any) bool { return a == "*" && b != nil && b != "" }
+// anyValue tells whether a value may be any. It is the same either way round, as cmp wants it.
+func anyValue(a, b any) bool {
+	return a == "*" && b != nil && b != "" || b == "*" && a != nil && a != ""
+}
 
 // follow asks until an operation has ended.
 func (r *replay) follow(t *testing.T, where, operation string) {

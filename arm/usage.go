@@ -57,7 +57,7 @@ var usageLimits = []struct {
 	{"", staticAddresses, "Static Public IP Addresses", 1000},
 	{resource.TypeNetworkSecurityGroup, "NetworkSecurityGroups", "Network Security Groups", 5000},
 	{resource.TypePublicIPAddress, "PublicIPAddresses", "Public IP Addresses", 1000},
-	{"", "PublicIpPrefixes", "Public Ip Prefixes", 2147483647},
+	{resource.TypePublicIPPrefix, "PublicIpPrefixes", "Public Ip Prefixes", 2147483647},
 	{resource.TypeNatGateway, "NatGateways", "Nat Gateways", 500},
 	{resource.TypeNetworkInterface, "NetworkInterfaces", "Network Interfaces", 65536},
 	{"", "LoadBalancers", "Load Balancers", 1000},

@@ -26,6 +26,7 @@ func watcherRoutes() map[string]methods {
 		"microsoft.network/networkwatchers/*/connectivitycheck":                {"POST": {"", checkConnectivity}},
 		"microsoft.network/networkwatchers/*/topology":                         {"POST": {"", showTopology}},
 		"microsoft.network/networkwatchers/*/securitygroupview":                {"POST": {"", viewSecurityGroups}},
+		"microsoft.network/networkwatchers/*/networkconfigurationdiagnostic":   {"POST": {"", diagnoseConfiguration}},
 		"microsoft.network/networkinterfaces/*/effectivenetworksecuritygroups": {"POST": {"", effectiveGroups}},
 		"microsoft.network/locations/*/servicetagdetails":                      {"GET": {"", listTagDetails}},
 		"microsoft.network/locations/*/availableservicealiases":                {"GET": {"", listServiceAliases}},

@@ -309,3 +309,69 @@ func TestSDKCatalogues(t *testing.T) {
 		t.Errorf("%d tags, %d of Storage", tags, len(named.Value))
 	}
 }
+
+// TestSDKConfigurationDiagnostic asks rule by rule how a NIC's groups judge.
+func TestSDKConfigurationDiagnostic(t *testing.T) {
+	c := startWatched(t)
+	id := func(short string) *string {
+		full, _ := resource.Expand(short)
+		return to.Ptr(full)
+	}
+	ask := func(target *string, verbosity armnetwork.VerbosityLevel, profile armnetwork.ConfigurationDiagnosticProfile) *armnetwork.SecurityGroupResult {
+		t.Helper()
+		answer := done[armnetwork.WatchersClientGetNetworkConfigurationDiagnosticResponse](t, c)(c.network.NewWatchersClient().BeginGetNetworkConfigurationDiagnostic(c.ctx, "demo", "watcher",
+			armnetwork.ConfigurationDiagnosticParameters{TargetResourceID: target, VerbosityLevel: to.Ptr(verbosity), Profiles: []*armnetwork.ConfigurationDiagnosticProfile{&profile}}, nil))
+		return answer.Results[0].NetworkSecurityGroupResult
+	}
+	profile := func(direction armnetwork.Direction, protocol, source, destination, port string) armnetwork.ConfigurationDiagnosticProfile {
+		return armnetwork.ConfigurationDiagnosticProfile{Direction: to.Ptr(direction), Protocol: to.Ptr(protocol), Source: to.Ptr(source), Destination: to.Ptr(destination), DestinationPort: to.Ptr(port)}
+	}
+	machine := id("virtualMachines/vm-app")
+	for _, want := range []struct {
+		name    string
+		profile armnetwork.ConfigurationDiagnosticProfile
+		access  armnetwork.SecurityRuleAccess
+		rule    string
+	}{
+		{"NSG-1 a rule of one's own", profile(armnetwork.DirectionInbound, "TCP", "203.0.113.9", "10.1.0.4", "22"), armnetwork.SecurityRuleAccessAllow, "UserRule_ssh"},
+		{"another protocol", profile(armnetwork.DirectionInbound, "UDP", "203.0.113.9", "10.1.0.4", "22"), armnetwork.SecurityRuleAccessDeny, "DefaultRule_DenyAllInBound"},
+		{"any protocol is more than the rule's", profile(armnetwork.DirectionInbound, "*", "203.0.113.9", "10.1.0.4", "22"), armnetwork.SecurityRuleAccessDeny, "DefaultRule_DenyAllInBound"},
+		{"NSG-4 the VNet", profile(armnetwork.DirectionInbound, "TCP", "10.1.1.0/24", "10.1.0.4", "80"), armnetwork.SecurityRuleAccessAllow, "DefaultRule_AllowVnetInBound"},
+		{"more than the VNet", profile(armnetwork.DirectionInbound, "TCP", "10.0.0.0/8", "10.1.0.4", "80"), armnetwork.SecurityRuleAccessDeny, "DefaultRule_DenyAllInBound"},
+		{"a port of a range", profile(armnetwork.DirectionOutbound, "TCP", "10.1.0.4", "203.0.113.9", "588"), armnetwork.SecurityRuleAccessDeny, "UserRule_no-smtp"},
+		{"out to the Internet", profile(armnetwork.DirectionOutbound, "TCP", "10.1.0.4", "203.0.113.9", "443"), armnetwork.SecurityRuleAccessAllow, "DefaultRule_AllowInternetOutBound"},
+	} {
+		t.Run(want.name, func(t *testing.T) {
+			got := ask(machine, armnetwork.VerbosityLevelNormal, want.profile)
+			if len(got.EvaluatedNetworkSecurityGroups) != 1 {
+				t.Fatalf("%d groups", len(got.EvaluatedNetworkSecurityGroups))
+			}
+			group := got.EvaluatedNetworkSecurityGroups[0]
+			last := group.RulesEvaluationResult[len(group.RulesEvaluationResult)-1]
+			if *got.SecurityRuleAccessResult != want.access || *group.MatchedRule.RuleName != want.rule || *last.Name != want.rule || *group.AppliedTo != *id("virtualNetworks/vnet/subnets/app") {
+				t.Errorf("%s by %s, last asked %s, applied to %s", *got.SecurityRuleAccessResult, *group.MatchedRule.RuleName, *last.Name, *group.AppliedTo)
+			}
+		})
+	}
+	ssh := profile(armnetwork.DirectionInbound, "TCP", "203.0.113.9", "10.1.0.4", "22")
+	if rules := ask(id("networkInterfaces/nic-app"), armnetwork.VerbosityLevelFull, ssh).EvaluatedNetworkSecurityGroups[0].RulesEvaluationResult; len(rules) != 4 {
+		t.Errorf("%d rules with verbosity Full", len(rules))
+	}
+	if rules := ask(machine, armnetwork.VerbosityLevelMinimum, ssh).EvaluatedNetworkSecurityGroups[0].RulesEvaluationResult; len(rules) != 0 {
+		t.Errorf("%d rules with verbosity Minimum", len(rules))
+	}
+	if got := ask(id("virtualMachines/vm-data"), armnetwork.VerbosityLevelNormal, ssh); *got.SecurityRuleAccessResult != armnetwork.SecurityRuleAccessAllow || len(got.EvaluatedNetworkSecurityGroups) != 0 {
+		t.Errorf("without a group: %s", *got.SecurityRuleAccessResult)
+	}
+	for field, bad := range map[string]armnetwork.ConfigurationDiagnosticProfile{
+		"direction": profile("Sideways", "TCP", "*", "*", "*"), "protocol": profile(armnetwork.DirectionInbound, "SCTP", "*", "*", "*"),
+		"source": profile(armnetwork.DirectionInbound, "TCP", "Nonsense", "*", "*"), "destinationPort": profile(armnetwork.DirectionInbound, "TCP", "*", "*", "65536"),
+	} {
+		_, err := c.network.NewWatchersClient().BeginGetNetworkConfigurationDiagnostic(c.ctx, "demo", "watcher",
+			armnetwork.ConfigurationDiagnosticParameters{TargetResourceID: machine, Profiles: []*armnetwork.ConfigurationDiagnosticProfile{&bad}}, nil)
+		refused(t, err, http.StatusBadRequest, "InvalidRequestContent")
+		if err != nil && !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+}

@@ -15,7 +15,8 @@ const joinViaServiceEndpoint = "Microsoft.Network/virtualNetworks/subnets/joinVi
 // Link is what a body refers to, and the right that the reference takes on it.
 type Link struct{ Action, Scope string }
 
-// link is a place in a type's body. The path's members are joined by dots; [] goes through a list.
+// link is a place in a type's body. The path's members are joined by dots; [] goes through a list, {} takes the names of
+// an object's members.
 type link struct{ path, action string }
 
 const (
@@ -32,6 +33,9 @@ const (
 	peerNetwork   = "Microsoft.Network/virtualNetworks/peer/action"
 	joinNetwork   = "Microsoft.Network/virtualNetworks/join/action"
 )
+
+// actAs is what every type with an identity has: the identities that are resources of their own.
+var actAs = link{"identity.userAssignedIdentities{}", "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"}
 
 // subnetLinks are those of a subnet's properties.
 var subnetLinks = []link{{"networkSecurityGroup.id", joinGroup}, {"routeTable.id", joinTable}, {"natGateway.id", joinNat}, {"serviceEndpointPolicies[].id", joinPolicy}}
@@ -56,8 +60,8 @@ var links = map[string][]link{
 		{"properties.ipConfigurations[].properties.subnet.id", joinSubnet},
 		{"properties.ipConfigurations[].properties.publicIPAddress.id", joinAddress},
 		{"properties.ipConfigurations[].properties.applicationSecurityGroups[].id", joinASGByNIC}},
-	"microsoft.compute/virtualmachines":                     {{"properties.networkProfile.networkInterfaces[].id", joinInterface}},
-	"microsoft.web/sites/config":                            {{"properties.ipSecurityRestrictions[].vnetSubnetResourceId", joinViaServiceEndpoint}},
+	"microsoft.compute/virtualmachines": {{"properties.networkProfile.networkInterfaces[].id", joinInterface}},
+	"microsoft.web/sites/config":        {{"properties.ipSecurityRestrictions[].vnetSubnetResourceId", joinViaServiceEndpoint}},
 }
 
 func within(prefix string, list []link) []link {
@@ -74,10 +78,7 @@ func within(prefix string, list []link) []link {
 // An instance of a service, or a child of one, refers to every subnet whose id stands anywhere in its properties: each
 // service has a form of its own for rules, and some read several (FW-14).
 func Links(typ string, body []byte) []Link {
-	places, ofService := links[strings.ToLower(typ)], isService(typ)
-	if len(places) == 0 && !ofService {
-		return nil
-	}
+	places, ofService := append(slices.Clone(links[strings.ToLower(typ)]), actAs), isService(typ)
 	var value any
 	if json.Unmarshal(body, &value) != nil {
 		return nil // it is refused by whoever reads it
@@ -144,8 +145,16 @@ func collect(value any, path []string, found func(string)) {
 		return
 	}
 	name, list := strings.CutSuffix(path[0], "[]")
+	name, names := strings.CutSuffix(name, "{}")
 	for _, member := range slices.Sorted(maps.Keys(object)) {
 		if !strings.EqualFold(member, name) {
+			continue
+		}
+		if names {
+			inner, _ := object[member].(map[string]any)
+			for _, id := range slices.Sorted(maps.Keys(inner)) {
+				found(id)
+			}
 			continue
 		}
 		if !list {

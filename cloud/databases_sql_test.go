@@ -74,12 +74,12 @@ func TestSQL(t *testing.T) {
 			return errors.As(err, &refusal) && refusal.Number == number && strings.Contains(refusal.Message, text)
 		}
 		for _, one := range []struct {
-			typ   string
-			hosts []string
-		}{{"Microsoft.Sql/servers", hosts[:1]}, {"Microsoft.Synapse/workspaces", hosts[1:]}} {
+			typ, login string // the member that names the administrator
+			hosts      []string
+		}{{"Microsoft.Sql/servers", "administratorLogin", hosts[:1]}, {"Microsoft.Synapse/workspaces", "sqlAdministratorLogin", hosts[1:]}} {
 			t.Run(one.typ, func(t *testing.T) {
 				s := s.in(t)
-				s.apply(server(one.typ, "shop", listener.Addr().String(), "administratorLogin: bob"), subnetRule(t, one.typ, "shop", "app"))
+				s.apply(server(one.typ, "shop", listener.Addr().String(), one.login+": bob"), subnetRule(t, one.typ, "shop", "app"))
 				t.Run("SE-2 SE-10 FW-6 a subnet of the rules gets in, to the backend's own certificate", func(t *testing.T) {
 					s := s.in(t)
 					for _, host := range one.hosts {

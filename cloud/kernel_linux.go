@@ -156,7 +156,8 @@ func (w *kernelWorld) addNode(wanted *model.Node) error {
 		if made.gateway, err = w.lab.AddGateway(*wanted); err == nil {
 			inside = made.gateway.Namespace
 		}
-		arguments = append([]string{"gateway"}, append(arguments, w.cloud.logArguments()...)...)
+		arguments = append([]string{"gateway"}, append(arguments, "--pins", w.pins(), "--fabric", lab.FabricLink, "--internet", lab.InternetLink)...)
+		arguments = append(arguments, w.cloud.logArguments()...)
 	default:
 		err = fmt.Errorf("role %q: want host, gateway or edge", wanted.Role)
 	}

@@ -53,6 +53,9 @@ func (in *indexed) offer(whole *whole, node *model.Node) *offer {
 	for _, instance := range in.Instances {
 		if instance.Space != "" {
 			out.names[plan.NameKey(instance.Space, strings.ToLower(instance.Name))] = instance.Address.String()
+			for _, label := range instance.Labels {
+				out.names[plan.NameKey(instance.Space, label)] = instance.Address.String()
+			}
 		}
 		for _, host := range instance.Hosts {
 			out.names[host] = instance.Address.String()
@@ -62,7 +65,7 @@ func (in *indexed) offer(whole *whole, node *model.Node) *offer {
 		}
 		out.addresses = append(out.addresses, instance.Address)
 		out.instances = append(out.instances, plan.Instance{
-			ID: instance.ID, Service: instance.Service, Space: instance.Space, Endpoint: instance.Endpoint, Name: instance.Name, Hosts: instance.Hosts,
+			ID: instance.ID, Service: instance.Service, Space: instance.Space, Endpoint: instance.Endpoint, Name: instance.Name, Labels: instance.Labels, Hosts: instance.Hosts,
 			Address: instance.Address, Keys: instance.Keys, Created: instance.Created, Rules: instance.Rules, Ports: instance.Ports,
 			Backends: instance.Backends, Delivery: instance.Delivery,
 		})

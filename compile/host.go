@@ -88,7 +88,7 @@ func (in *indexed) serviceTable(location model.Location) (*serviceTable, error) 
 		}
 		return model.Locator{}
 	})
-	made := &serviceTable{refOf("services", table), table}
+	made := &serviceTable{plan.RefOf("services", table), table}
 	in.offered[location] = made
 	return made, nil
 }

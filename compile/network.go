@@ -145,7 +145,7 @@ func (in *indexed) occupy(subnet *subnet) (err error) {
 	if instances, subnet.restricted = in.policyInstances(subnet); subnet.restricted {
 		network.restricted = true
 		subnet.addresses, subnet.keys = addressesOf(instances), keysOf(instances)
-		subnet.policyRef, subnet.keysRef = refOf("policy", subnet.addresses), refOf("policy", subnet.keys)
+		subnet.policyRef, subnet.keysRef = plan.RefOf("policy", subnet.addresses), plan.RefOf("policy", subnet.keys)
 	}
 	network.occupied = append(network.occupied, subnet)
 	return nil
@@ -166,7 +166,7 @@ func (in *indexed) way(subnet *subnet) (*way, error) {
 		VirtualNetwork: network.vnet, Subnet: subnet.Subnet, RouteTable: key.table,
 		Peers: in.peers(network.vnet), Region: region, DocumentedRoutes: in.Settings.DocumentedRoutes,
 	})
-	made := &way{table, table.Winners(), refOf("routes", table.Winners())}
+	made := &way{table, table.Winners(), plan.RefOf("routes", table.Winners())}
 	network.ways[key] = made
 	return made, nil
 }

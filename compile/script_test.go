@@ -41,6 +41,12 @@ func TestScripts(t *testing.T) {
 				judge(ts, neg, worldOf(ts).apply(strings.Join(documents, "\n---\n")))
 			},
 			"delete": func(ts *testscript.TestScript, neg bool, args []string) { judge(ts, neg, worldOf(ts).remove(args...)) },
+			"failover": func(ts *testscript.TestScript, neg bool, args []string) { // ACCOUNT [planned]
+				full, _ := resource.Expand("storageAccounts/" + args[0])
+				id, err := resource.ParseID(full)
+				ts.Check(err)
+				judge(ts, neg, worldOf(ts).change(func(change *resource.Change) error { return change.FailOver(id, len(args) > 1) }))
+			},
 			"show": func(ts *testscript.TestScript, _ bool, args []string) {
 				plans, err := worldOf(ts).compile()
 				ts.Check(err)

@@ -126,7 +126,7 @@ func (in *indexed) makeList(key listKey, vnet *model.VirtualNetwork) *ruleList {
 			}
 		}
 	}
-	made.ref = refOf("rules", made.lines)
+	made.ref = plan.RefOf("rules", made.lines)
 	return made
 }
 

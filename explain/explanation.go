@@ -55,6 +55,7 @@ const (
 	StepInternet     = "internet"      // who has an address there
 	StepIdentity     = "identity"      // the gateway reads who calls
 	StepNetworkRules = "network-rules" // the gateway judges
+	StepOwnAddress   = "own-address"   // the gateway's host judges the packet
 	StepListener     = "listener"      // whether anything listens on a port
 	StepPlatform     = "platform"      // whose question it is
 )

@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,6 +105,19 @@ func denyAllBut(s *model.Snapshot, name string, rules ...string) {
 		acls.IPRules = append(acls.IPRules, netip.PrefixFrom(netip.MustParseAddr(rule), 32))
 	}
 }
+
+// direct gives the own account a port that is judged packet by packet.
+func direct(backend string) func(*model.Snapshot) {
+	return func(s *model.Snapshot) {
+		own := account(s, ownAccount)
+		own.Ports = append(slices.Clone(own.Ports), model.ServicePort{Number: 6379, Way: model.WayDirect})
+		if backend != "" {
+			own.Backends = []model.Backend{{Address: backend, Weight: 1}}
+		}
+	}
+}
+
+const directPort = ownAccount + ".table.core.windows.net:6379"
 
 // letIn adds a VNet rule for a subnet.
 func letIn(s *model.Snapshot, name string, subnet *model.Subnet) {

@@ -25,8 +25,10 @@ var reasonTexts = map[model.Reason]reasonText{
 	model.ReasonNoNode: {"no gateway or edge of the region carries that function", "add the gateway or edge as a Postern.Fabric/nodes resource"},
 	model.ReasonEndpointPolicy: {"the subnet's service endpoint policies do not list the account",
 		"add the account to a policy of the subnet, or remove the policies"},
-	model.ReasonMartian: {"a private or platform address cannot come in from the Internet", "give the NIC a public IP address"},
-	model.ReasonTooBig:  {"the packet is larger than the fabric's MTU", ""},
+	model.ReasonMartian:    {"a private or platform address cannot come in from the Internet", "give the NIC a public IP address"},
+	model.ReasonNoBackend:  {"the service has no backend that could take it", "name a backend in properties.backends"},
+	model.ReasonPortClosed: {"no instance answers on that port", "use a port of the service"},
+	model.ReasonTooBig:     {"the packet is larger than the fabric's MTU", ""},
 	model.ReasonNoSuchNIC: {"no NIC has the address",
 		"check the address: postern get networkInterfaces lists the NICs"},
 }

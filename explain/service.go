@@ -25,7 +25,9 @@ func (w *walk) call(node plan.Node, local, peer netip.AddrPort) error {
 		return nil
 	}
 	w.step(node.Node, StepIdentity, identityRule(caller.Kind), "%s", w.whose(caller, peer))
-
+	if snapshot.Way(caller, local.Port()) == model.WayDirect {
+		return w.callDirect(node, snapshot, caller, local, peer)
+	}
 	target := w.targetOf(snapshot)
 	decision := gateway.Judge(snapshot, caller, target)
 	if !decision.Allow {

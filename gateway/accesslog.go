@@ -50,11 +50,16 @@ const (
 	StatusClientOtherError   = "ClientOtherError"  // 4xx of the backend without an error code
 	StatusServerOtherError   = "ServerOtherError"  // 5xx of the backend without an error code
 	StatusNotServed          = "NotServed"         // a port that the instance does not have
+	StatusNotTaken           = "NotTaken"          // no room for another connection, or the caller's port is in use
 	StatusNetworkError       = "NetworkError"      // the client or the backend broke off
 	StatusNotUnderstood      = "NotUnderstood"     // no request or handshake, or one that took too long; statusCode is 0
 	maxLoggedText            = 2048                // bytes of a text from outside
 	maxWrite                 = 64 << 10            // bytes collected for one write
 	defaultAccessLogCapacity = 8192
+
+	// logPause is how long the writer lets lines collect after a write: waking it for each would cost a connection more than
+	// the line does.
+	logPause = 5 * time.Millisecond
 )
 
 // Denied tells whether the gateway's judgement stands behind the entry: a refused request or a revoked connection.
@@ -64,6 +69,7 @@ func (e Entry) Denied() bool { return e.MissingRule != "" }
 // holds a bounded number of entries; what does not fit is counted, and the next line that is written reports it.
 type AccessLog struct {
 	queue   chan queued
+	hurry   chan struct{} // ends the writer's pause
 	stop    chan struct{}
 	stopped chan struct{}
 	closing atomic.Bool
@@ -94,6 +100,7 @@ func newAccessLog(capacity int) *AccessLog {
 	}
 	return &AccessLog{
 		queue:   make(chan queued, capacity),
+		hurry:   make(chan struct{}, 1),
 		stop:    make(chan struct{}),
 		stopped: make(chan struct{}),
 	}
@@ -104,6 +111,9 @@ func (l *AccessLog) Record(entry Entry) {
 	if !l.closing.Load() {
 		select {
 		case l.queue <- queued{entry: entry}:
+			if len(l.queue) > cap(l.queue)/2 {
+				l.soon()
+			}
 			return
 		default:
 		}
@@ -119,6 +129,7 @@ func (l *AccessLog) recordAll(entries []Entry) {
 	if !l.closing.Load() {
 		select {
 		case l.queue <- queued{entry: entries[0], more: entries[1:]}:
+			l.soon()
 			return
 		default:
 		}
@@ -132,10 +143,21 @@ func (l *AccessLog) recordWaiting(entry Entry) {
 		l.lose(1)
 		return
 	}
+	if len(l.queue) > cap(l.queue)/2 {
+		l.soon()
+	}
 	select {
 	case l.queue <- queued{entry: entry}:
 	case <-l.stop:
 		l.lose(1)
+	}
+}
+
+// soon wakes the writer from its pause.
+func (l *AccessLog) soon() {
+	select {
+	case l.hurry <- struct{}{}:
+	default: // it has been told
 	}
 }
 
@@ -147,6 +169,7 @@ func (l *AccessLog) Sync(ctx context.Context) error {
 	synced := make(chan struct{})
 	select {
 	case l.queue <- queued{synced: synced}:
+		l.soon()
 	case <-l.stopped:
 		return nil
 	case <-ctx.Done():
@@ -174,6 +197,9 @@ func (l *AccessLog) Close(ctx context.Context) error {
 	}
 }
 
+// Lose counts lines that there was nobody to write for: the next line that is written reports them.
+func (l *AccessLog) Lose(lines uint64) { l.lose(lines) }
+
 func (l *AccessLog) lose(lines uint64) {
 	l.pending.Add(lines)
 	l.lost.Add(lines)
@@ -182,7 +208,9 @@ func (l *AccessLog) lose(lines uint64) {
 // run writes to w until the log is closed; then it closes what is not nil.
 func (l *AccessLog) run(w io.Writer, closer io.Closer) {
 	defer close(l.stopped)
-	batch := &batch{log: l, w: w}
+	batch := newBatch(l, w)
+	pause := time.NewTimer(logPause)
+	defer pause.Stop()
 	for {
 		select {
 		case item := <-l.queue:
@@ -200,8 +228,18 @@ func (l *AccessLog) run(w io.Writer, closer io.Closer) {
 			}
 			return
 		}
-		if len(l.queue) == 0 || batch.buffer.Len() >= maxWrite {
-			batch.flush()
+		if len(l.queue) > 0 && batch.buffer.Len() < maxWrite {
+			continue
+		}
+		batch.flush()
+		if len(l.queue) > 0 {
+			continue
+		}
+		pause.Reset(logPause)
+		select {
+		case <-pause.C:
+		case <-l.hurry:
+		case <-l.stop:
 		}
 	}
 }
@@ -211,9 +249,17 @@ type batch struct {
 	log      *AccessLog
 	w        io.Writer
 	buffer   bytes.Buffer
+	encoder  *json.Encoder // into buffer
 	lines    uint64
 	reported uint64 // lost lines that lines of this batch report
 	torn     bool   // the last write ended inside a line
+}
+
+func newBatch(log *AccessLog, w io.Writer) *batch {
+	b := &batch{log: log, w: w}
+	b.encoder = json.NewEncoder(&b.buffer)
+	b.encoder.SetEscapeHTML(false)
+	return b
 }
 
 func (b *batch) take(item queued) {
@@ -236,9 +282,7 @@ func (b *batch) add(entry Entry) {
 	b.reported += entry.LostLines
 	entry.URI, entry.UserAgent = cut(entry.URI), cut(entry.UserAgent)
 	entry.Method, entry.RequestID = cut(entry.Method), cut(entry.RequestID)
-	encoder := json.NewEncoder(&b.buffer)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(entry); err != nil {
+	if err := b.encoder.Encode(entry); err != nil {
 		panic("gateway: a log entry of plain fields does not marshal: " + err.Error())
 	}
 	b.lines++

@@ -5,8 +5,9 @@
 // userspace stack's alike.
 //
 // The way of a connection: serve.go (accept, register, which way) → name.go (which instance) → judge.go (who may) →
-// http.go, or passthrough.go (answer or forward) → backend.go (where to) → accesslog.go (one line). Apply replaces the plan
-// at once and asks every open connection again.
+// http.go, or passthrough.go (answer or forward) → backend.go (where to) → accesslog.go (one line). The kernel's connections
+// that are passed on go by passlink.go and package relay. Apply replaces the plan at once and asks every open connection
+// again.
 package gateway
 
 import (
@@ -45,6 +46,10 @@ type Config struct {
 
 	// Dial opens connections to backends; nil: net.Dialer's, and package relay's for what is passed through.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Direct judges packets to instances' own addresses; nil: their connections are passed through here, as those of the way
+	// tcp are.
+	Direct DirectPath
 
 	// GetCertificate gives the certificate for a server name; needed for ServeTLS.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
@@ -88,6 +93,7 @@ type Gateway struct {
 	// at the connections, and none escapes.
 	admission sync.RWMutex
 	snapshot  atomic.Pointer[Snapshot]
+	before    atomic.Pointer[Snapshot] // the one that snapshot replaced
 }
 
 // New makes a gateway without a plan: it denies everything until the first Apply (FW-3).
@@ -105,7 +111,8 @@ func New(config Config) (*Gateway, error) {
 	orDefault(&config.HeaderTimeout, defaultHeaderTimeout)
 	orDefault(&config.IdleTimeout, defaultIdleTimeout)
 	orDefault(&config.StallTimeout, defaultStallTimeout)
-	g := &Gateway{config: config, health: newHealth(config.Dial, config.Logger), handoff: newHandoff()}
+	g := &Gateway{config: config, handoff: newHandoff()}
+	g.health = newHealth(config.Dial, config.Logger, g.backendsChanged)
 	var err error
 	if g.metrics, err = newMetrics(config.Metrics, &g.connections, config.AccessLog); err != nil {
 		return nil, err
@@ -153,11 +160,12 @@ func (g *Gateway) Apply(node plan.Node) error {
 	g.applying.Lock()
 	defer g.applying.Unlock()
 	g.admission.Lock()
-	g.snapshot.Store(snapshot)
+	g.before.Store(g.snapshot.Swap(snapshot))
 	g.admission.Unlock()
 	g.health.watch(snapshot)
-	g.revoke(snapshot)
-	return nil
+	err = g.applyDirect(snapshot)
+	g.revoke(snapshot) // in any case: requests are judged by the new plan already
+	return err
 }
 
 // Snapshot is the plan in force; nil before the first Apply.

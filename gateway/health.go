@@ -26,6 +26,7 @@ type health struct {
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	client *http.Client
 	log    *slog.Logger
+	told   func() // is called when a backend has died or come back
 	ctx    context.Context
 	stop   context.CancelFunc
 	asking sync.WaitGroup
@@ -37,11 +38,12 @@ type health struct {
 // asked is what is known of one backend.
 type asked struct {
 	down bool
+	told bool // what told was called about
 	stop context.CancelFunc
 }
 
-func newHealth(dial func(ctx context.Context, network, address string) (net.Conn, error), log *slog.Logger) *health {
-	h := &health{dial: dial, log: log, probes: make(map[probe]*asked)}
+func newHealth(dial func(ctx context.Context, network, address string) (net.Conn, error), log *slog.Logger, told func()) *health {
+	h := &health{dial: dial, log: log, told: told, probes: make(map[probe]*asked)}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	h.client = &http.Client{
 		Timeout:       healthTimeout,
@@ -56,8 +58,8 @@ func (h *health) watch(snapshot *Snapshot) {
 	wanted := make(map[probe]bool)
 	for i := range snapshot.plan.Instances {
 		instance := &snapshot.plan.Instances[i]
-		if len(instance.Backends) < 2 && instance.Delivery.HealthPath == "" {
-			continue // there is nothing to choose
+		if len(instance.Backends) < 2 && instance.Delivery.HealthPath == "" && !isDirect(instance) {
+			continue // there is nothing to choose, and who connects finds out
 		}
 		for _, backend := range instance.Backends {
 			wanted[probe{backend.Address, instance.Delivery.HealthPath}] = true
@@ -108,9 +110,12 @@ func (h *health) ask(ctx context.Context, one probe, state *asked) {
 			return
 		}
 		h.mu.Lock()
-		was := state.down
-		state.down = err != nil
+		was, told := state.down, state.told
+		state.down, state.told = err != nil, err != nil
 		h.mu.Unlock()
+		if told != (err != nil) {
+			h.told()
+		}
 		switch {
 		case err != nil && !was:
 			h.log.Warn("backend is down", "backend", one.address, "error", err)

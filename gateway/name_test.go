@@ -19,15 +19,18 @@ func find(host string) (answer, error) {
 
 func TestFind(t *testing.T) {
 	good := map[string]answer{
-		"sta.table.core.windows.net":                     {"sta", "table"},
-		"StA.Table.Core.Windows.NET":                     {"sta", "table"},
-		"sta.blob.core.windows.net:10000":                {"sta", "blob"},
-		"sta.queue.core.windows.net.":                    {"sta", "queue"},
-		"sta.file.core.windows.net.:443":                 {"sta", "file"},
-		"sta.dfs.core.windows.net":                       {"sta", "dfs"},
-		"sta.web.core.windows.net":                       {"sta", "web"},
-		"sta.z6.web.core.windows.net":                    {"sta", "web"},
-		"a23456789012345678901234.blob.core.windows.net": {"a23456789012345678901234", "blob"},
+		"sta.table.core.windows.net":                       {"sta", "table"},
+		"StA.Table.Core.Windows.NET":                       {"sta", "table"},
+		"sta.blob.core.windows.net:10000":                  {"sta", "blob"},
+		"sta.queue.core.windows.net.":                      {"sta", "queue"},
+		"sta.file.core.windows.net.:443":                   {"sta", "file"},
+		"sta.dfs.core.windows.net":                         {"sta", "dfs"},
+		"sta.web.core.windows.net":                         {"sta", "web"},
+		"sta.z6.web.core.windows.net":                      {"sta", "web"},
+		"sta.z24.blob.storage.azure.net":                   {"sta", "blob"},
+		"sta-internetrouting.dfs.core.windows.net":         {"sta-internetrouting", "dfs"},
+		"sta-microsoftrouting.z00.table.storage.azure.net": {"sta-microsoftrouting", "table"},
+		"a23456789012345678901234.blob.core.windows.net":   {"a23456789012345678901234", "blob"},
 	}
 	for host, want := range good {
 		if got, err := find(host); err != nil || got != want {
@@ -44,6 +47,20 @@ func TestFind(t *testing.T) {
 	} {
 		if got, err := find(host); err == nil {
 			t.Errorf("%q: got %+v, want an error", host, got)
+		}
+	}
+}
+
+// TestFindByLabels finds an account by the labels of its routes, and no account by those that it does not publish.
+func TestFindByLabels(t *testing.T) {
+	routed := storageAccount("sta", model.NetworkRules{})
+	routed.Labels = []string{"sta-internetrouting"}
+	snapshot := snapshotOf(t, cloud(routed))
+	for host, known := range map[string]bool{"sta.blob.core.windows.net": true, "sta-internetrouting.blob.core.windows.net": true,
+		"sta-microsoftrouting.blob.core.windows.net": false, "sta.z24.blob.storage.azure.net": false} {
+		target, err := snapshot.Find(host)
+		if err != nil || (target.Instance != nil) != known || known && (target.Name != "sta" || target.Part != "blob") {
+			t.Errorf("%s: %+v, %v", host, target, err)
 		}
 	}
 }

@@ -192,7 +192,7 @@ func joined(backend, greeted net.Conn) net.Conn {
 // open reads as much of a connection as it takes to know whom it asks for.
 func (g *Gateway) open(ctx context.Context, c *connection, way model.Way, described *service.Service) (*service.Session, error) {
 	switch way {
-	case model.WayTCP:
+	case model.WayTCP, model.WayDirect:
 		return openTCP(c), nil
 	case model.WayTLS:
 		return openTLS(c)

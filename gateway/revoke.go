@@ -17,7 +17,7 @@ const revokedAtOnce = 64
 
 // revoke asks again for every open connection, resets those that a new plan does not admit to an instance that they have
 // used, and logs each. Thousands can go at once: callers that the plan cannot tell apart are judged once by each goroutine,
-// and what is not the reset itself is done after the return.
+// and the cleaning up is done after the return.
 func (g *Gateway) revoke(snapshot *Snapshot) {
 	open := g.connections.all()
 	parts := make([][]revocation, (len(open)+revokedAtOnce-1)/revokedAtOnce)
@@ -39,14 +39,14 @@ func (g *Gateway) revoke(snapshot *Snapshot) {
 	}
 	g.connections.forget(doomed...)
 	g.metrics.revoked.Add(float64(len(doomed)))
-	g.serving.Go(func() {
-		var lines []Entry
-		for i := range all {
-			if !all[i].connection.logsItself() {
-				lines = append(lines, all[i].entry())
-			}
+	var lines []Entry
+	for i := range all {
+		if !all[i].connection.logsItself() {
+			lines = append(lines, all[i].entry())
 		}
-		g.config.AccessLog.recordAll(lines)
+	}
+	g.config.AccessLog.recordAll(lines)
+	g.serving.Go(func() {
 		for _, c := range doomed { // this waits until whoever reads the connection has seen its end
 			c.Close()
 		}

@@ -115,7 +115,7 @@ func (s *Snapshot) addInstances() (problems []error) {
 		at := s.endpoint(in.Endpoint.Identity, in.Described)
 		for _, port := range in.Ports {
 			at.ways[port.Number] = port.Way
-			if port.Way == model.WayTCP || port.Way == model.WayTLS {
+			if passedOn(port.Way) {
 				s.passing[port.Number] = true
 			}
 		}
@@ -167,7 +167,11 @@ func (i *Instance) names() []string {
 	if i.Space == "" {
 		return i.Hosts
 	}
-	return append(slices.Clone(i.Hosts), plan.NameKey(i.Space, strings.ToLower(i.Name)))
+	names := append(slices.Clone(i.Hosts), plan.NameKey(i.Space, strings.ToLower(i.Name)))
+	for _, label := range i.Labels {
+		names = append(names, plan.NameKey(i.Space, label))
+	}
+	return names
 }
 
 // Subnet finds the subnet that has an identity now.

@@ -63,7 +63,9 @@ func TestMapLayouts(t *testing.T) {
 		"place": bpf.PosternPlace{}, "policy_key": bpf.PosternPolicyKey{}, "flow_key": bpf.PosternFlowKey{},
 		"flow": bpf.PosternFlow{}, "fragment_key": bpf.PosternFragmentKey{}, "fragment": bpf.PosternFragment{},
 		"egress_key": bpf.PosternEgressKey{}, "egress": bpf.PosternEgress{}, "ingress": bpf.PosternIngress{},
-		"address": bpf.PosternAddress{}, "locator": bpf.PosternLocator{},
+		"address": bpf.PosternAddress{}, "locator": bpf.PosternLocator{}, "vip_key": bpf.PosternVipKey{}, "vip": bpf.PosternVip{},
+		"backend": bpf.PosternBackend{}, "connection_key": bpf.PosternConnectionKey{}, "connection": bpf.PosternConnection{},
+		"dialled": bpf.PosternDialled{}, "event": bpf.PosternEvent{},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, twin := structure(t, spec, name), reflect.TypeOf(of)

@@ -19,6 +19,7 @@ type ServiceInstance struct {
 	Created  int64      // when it was made, in microseconds since 1970: another instance of the id has another time
 	Rules    NetworkRules
 	Ports    []ServicePort
+	Labels   []string // what names in zones may begin with beside Name; lower case
 	Hosts    []string // full names of its own, beside NAME.ZONE; lower case
 	Backends []Backend
 	Delivery Delivery
@@ -99,6 +100,10 @@ const (
 	WayHTTPS Way = "https" // TLS terminated with the cloud's certificate, then HTTP
 	WayTLS   Way = "tls"   // TLS passed through: the server name of the ClientHello names the instance
 	WayTCP   Way = "tcp"   // passed through unread: the address that it was made to names the instance
+
+	// WayDirect is WayTCP without a proxy: each packet is judged on its way to the backend, in the kernel where the gateway
+	// can.
+	WayDirect Way = "direct"
 )
 
 // Backend is one server behind an instance.

@@ -188,6 +188,7 @@ type NetworkInterface struct {
 
 // PublicIPAddress is Microsoft.Network/publicIPAddresses.
 type PublicIPAddress struct {
+	Prefix   ResourceID // the public IP prefix that its address is out of; "" for none
 	ID       ResourceID
 	Location Location
 	IPv4     netip.Addr // given, or allotted at creation
@@ -199,6 +200,7 @@ type NatGateway struct {
 	ID                   ResourceID
 	Location             Location
 	PublicIPAddresses    []ResourceID // without any it has no effect
+	PublicIPPrefixes     []ResourceID // kept for the API's sake: no packet leaves from their addresses
 	SourceVirtualNetwork ResourceID   // the VNet that it serves wherever a subnet names no other, of the SKU StandardV2 alone; "" for none
 }
 

@@ -36,6 +36,7 @@ const (
 	ReasonTooBig                 // answered with ICMP "fragmentation needed"
 	ReasonPathChanged            // an open TCP connection whose way changed was reset (SE-3)
 	ReasonNotOurs                // not for this data path
+	ReasonOwnAddress             // of a connection to an instance's own address that its rules admit, or its backend's answer
 
 	ReasonMalformed              // a header cut off or inconsistent
 	ReasonSourceMAC              // not the NIC's MAC (SE-13)
@@ -69,6 +70,13 @@ const (
 	ReasonExtensionHeader        // an IPv6 extension header that is not translated
 	ReasonMartian                // a private source from the Internet
 	ReasonUnsynced               // the node has no plan yet (fail closed)
+	ReasonNetworkRules           // the instance's network rules, or the endpoint's, do not admit the caller (FW-1)
+	ReasonPortClosed             // a port that no instance answers on
+	ReasonNoBackend              // the instance has no backend that lives
+	ReasonNoConnection           // neither of a known connection nor the beginning of one
+	ReasonRevoked                // of a connection that a change of rules ended
+	ReasonConnectionsFull        // no room for another connection
+	ReasonPortTaken              // the caller has a connection from that port to the same server by another address
 
 	ReasonCount // how many there are; at most 64
 )
@@ -80,7 +88,7 @@ var reasonNames = [ReasonCount]string{
 	ReasonNone: "none", ReasonARP: "arp", ReasonVirtualNetwork: "virtual-network", ReasonAppliance: "appliance",
 	ReasonServiceEndpoint: "service-endpoint", ReasonPlatform: "platform", ReasonInternet: "internet",
 	ReasonRegionalEgress: "regional-egress", ReasonNATGateway: "nat-gateway", ReasonDelivered: "delivered",
-	ReasonTooBig: "too-big", ReasonPathChanged: "path-changed", ReasonNotOurs: "not-ours",
+	ReasonTooBig: "too-big", ReasonPathChanged: "path-changed", ReasonNotOurs: "not-ours", ReasonOwnAddress: "own-address",
 	ReasonMalformed: "malformed", ReasonSourceMAC: "source-mac", ReasonVLAN: "vlan-tag", ReasonIPv6: "ipv6-from-vm",
 	ReasonEtherType: "ether-type", ReasonARPIgnored: "arp-ignored", ReasonSourceAddress: "source-address",
 	ReasonDestination: "destination", ReasonFragmentFirstMissing: "fragment-first-missing",
@@ -94,6 +102,9 @@ var reasonNames = [ReasonCount]string{
 	ReasonSourceRoute: "source-route", ReasonUDPZeroChecksum: "udp-zero-checksum",
 	ReasonUnsolicited: "unsolicited", ReasonNoSuchNIC: "no-such-nic", ReasonExtensionHeader: "extension-header",
 	ReasonMartian: "martian", ReasonUnsynced: "unsynced",
+	ReasonNetworkRules: "network-rules", ReasonPortClosed: "port-closed", ReasonNoBackend: "no-backend",
+	ReasonNoConnection: "no-connection", ReasonRevoked: "revoked", ReasonConnectionsFull: "connections-full",
+	ReasonPortTaken: "port-taken",
 }
 
 func (r Reason) String() string {
@@ -125,6 +136,8 @@ func (r Reason) Rule() string {
 		return "OUT-1"
 	case ReasonForwardedToService:
 		return "AF-2"
+	case ReasonNetworkRules, ReasonRevoked:
+		return "FW-1"
 	}
 	return ""
 }

@@ -51,9 +51,23 @@ type GatewayOptions struct {
 	// Reach makes the gateway's addresses reachable as the plan says; nil where others do.
 	Reach func(context.Context, plan.Node) error
 
+	// Direct judges packets to instances' own addresses; nil: their connections are passed through by sockets. It is closed
+	// at the end.
+	Direct Direct
+
 	AccessLog gateway.LogFile // where the access log is kept; without a path: LogFile
 	Metrics   string          // HOST:PORT that answers GET /metrics beside MetricsSocket; "": none
 	LogTo     io.Writer       // takes the access log in place of a file; nil: the file
+}
+
+// Direct is the judge of packets to instances' own addresses, as a gateway's process keeps it: the kernel's.
+type Direct interface {
+	gateway.DirectPath
+	Follow(ctx context.Context, told func(model.Connection), lost func(uint64)) error
+	Counters() ([]model.Counter, error)
+	Lost() (uint64, error)
+	Open() (int, error)
+	Close() error
 }
 
 // storageSuffix is the zone of the accounts' names.
@@ -72,12 +86,16 @@ type service struct {
 	tables   *tableservice.Service
 	ports    *ports
 	reach    func(context.Context, plan.Node) error
+	direct   Direct                               // nil: sockets do it
 	keys     atomic.Pointer[map[string][2]string] // of accounts, by lower-case name
 }
 
 // RunGateway serves a gateway node until the context ends.
 func RunGateway(ctx context.Context, options GatewayOptions) error {
-	s := &service{reach: options.Reach}
+	s := &service{reach: options.Reach, direct: options.Direct}
+	if s.direct != nil {
+		defer s.direct.Close()
+	}
 	s.keys.Store(&map[string][2]string{})
 	authority, err := Authority(ctx, options.Store)
 	if err != nil {
@@ -103,7 +121,11 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 	defer s.tables.Close()
 	minter := certificate.NewMinter(authority, suffixes(), nil)
 	registry := newMetrics()
+	if err := measureDirect(registry, s.direct); err != nil {
+		return err
+	}
 	s.gateway, err = gateway.New(gateway.Config{
+		Direct:    directPath(s.direct),
 		Metrics:   registry,
 		AccessLog: log, BuiltIn: map[string]http.Handler{"storage/table": withAccount(s.tables)}, Tokens: managedIdentities(issuer),
 		GetCertificate: minter.GetCertificate, Logger: options.Log,
@@ -137,6 +159,9 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 		return nil
 	})
 	group.Go(func() error { return loop.Run(ctx) })
+	if s.direct != nil {
+		group.Go(func() error { return s.direct.Follow(ctx, s.gateway.RecordDirect, log.Lose) })
+	}
 	err = group.Wait()
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed)) {
 		return nil
@@ -162,7 +187,7 @@ func (s *service) serve(ctx context.Context, group *errgroup.Group, sockets Sock
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for DNS: %w", err), plain.Close(), secure.Close(), names.Close())
 	}
-	s.ports = &ports{ctx: ctx, group: group, sockets: sockets, serve: s.gateway.Serve, open: map[uint16]net.Listener{}}
+	s.ports = &ports{direct: s.direct != nil, ctx: ctx, group: group, sockets: sockets, serve: s.gateway.Serve, open: map[uint16]net.Listener{}}
 	parted := split(plain)
 	group.Go(func() error { return s.gateway.Serve(parted.services, 80) })
 	group.Go(func() error { return s.gateway.Serve(secure, 443) })
@@ -205,8 +230,13 @@ func (s *service) Apply(ctx context.Context, node plan.Node) error {
 	return undropped
 }
 
-// Counters implements agent.Driver: a gateway judges requests, not packets.
-func (s *service) Counters() ([]model.Counter, error) { return nil, nil }
+// Counters implements agent.Driver: a gateway judges requests, and packets to instances' own addresses alone.
+func (s *service) Counters() ([]model.Counter, error) {
+	if s.direct == nil {
+		return nil, nil
+	}
+	return s.direct.Counters()
+}
 
 // Close implements agent.Driver.
 func (s *service) Close() error { return s.gateway.Close() }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"postern/model"
 	"postern/plan"
 )
 
@@ -18,6 +19,7 @@ type ports struct {
 	group   *errgroup.Group
 	sockets Sockets
 	serve   func(net.Listener, uint16) error
+	direct  bool // who judges packets to own addresses is here: their ports are the backends'
 
 	mu   sync.Mutex
 	open map[uint16]net.Listener
@@ -32,7 +34,7 @@ func (p *ports) set(gateway *plan.Gateway) error {
 	wanted := map[uint16]bool{}
 	for i := range gateway.Instances {
 		for _, port := range gateway.Instances[i].Ports {
-			if !fixed[port.Number] {
+			if !fixed[port.Number] && !(p.direct && port.Way == model.WayDirect) {
 				wanted[port.Number] = true
 			}
 		}

@@ -21,34 +21,8 @@ const replyTTL = 64
 // RFC 9293, section 3.10.7.1). The packet must be sound and hold its whole TCP header; out must have room and not overlap.
 func ResetFrame(out []byte, packet IPv4, nic model.MAC) []byte {
 	out = out[:ResetFrameLen]
-	segment := TCP(packet[packet.HeaderLen():packet.TotalLen()])
 	PutEthernet(out, nic, model.RouterMAC, EtherTypeIPv4)
-	PutIPv4(out[EthernetLen:], IPv4Fields{
-		TotalLen: IPv4Len + TCPLen, Fragment: IPv4DontFragment, TTL: replyTTL, Protocol: model.ProtocolTCP,
-		Source: packet.Destination(), Destination: packet.Source(),
-	})
-
-	flags, sequence, acknowledgement := TCPRst|TCPAck, uint32(0), uint32(0)
-	if segment.Flags()&TCPAck != 0 {
-		flags, sequence = TCPRst, segment.Acknowledgement()
-	} else {
-		acknowledgement = segment.Sequence() + uint32(len(segment)-segment.DataOffset())
-		if segment.Flags()&TCPSyn != 0 {
-			acknowledgement++
-		}
-		if segment.Flags()&TCPFin != 0 {
-			acknowledgement++
-		}
-	}
-	reply := out[EthernetLen+IPv4Len:]
-	copy(reply[0:2], segment[2:4])
-	copy(reply[2:4], segment[0:2])
-	binary.BigEndian.PutUint32(reply[4:], sequence)
-	binary.BigEndian.PutUint32(reply[8:], acknowledgement)
-	reply[12], reply[13] = TCPLen/4<<4, flags
-	clear(reply[14:TCPLen]) // window, checksum, urgent pointer
-	sum := Add(PseudoHeader(out[EthernetLen+12:EthernetLen+20], model.ProtocolTCP, TCPLen), reply)
-	binary.BigEndian.PutUint16(reply[TCPChecksumOffset:], Checksum(sum))
+	Reset(out[EthernetLen:], packet)
 	return out
 }
 

@@ -101,3 +101,35 @@ func FuzzFromFabric(f *testing.F) {
 		}
 	})
 }
+
+// FuzzGateway gives a gateway any packet on any of its ways: none makes it panic, and what comes out is whole.
+func FuzzGateway(f *testing.F) {
+	for way := range byte(4) {
+		f.Add(way, ip6(appCaller, ownService, 6, tcpSegment(40000, 6379, syn, nil, nil)))
+		f.Add(way, ip6(ownService, appCaller, 6, tcpSegment(7000, 40000, syn|ack, nil, nil)))
+		f.Add(way, tcp(outsider, ownVIP, 40000, 6379, syn))
+		f.Add(way, tcp(ownVIP, outsider, 7000, 40000, syn|ack))
+	}
+	f.Fuzz(func(t *testing.T, way byte, packet []byte) {
+		gateway := NewGateway(func() int64 { return 1 }, 0)
+		if err := gateway.Apply(ownPlan(subnetApp)); err != nil {
+			t.Fatal(err)
+		}
+		out := make([]byte, len(packet)+Headroom)
+		gateway.FromFabric(ip6(appCaller, ownService, 6, tcpSegment(40000, 6379, syn, nil, nil)), make([]byte, 256))
+		judge := []func(packet, out []byte) Result{gateway.FromFabric, gateway.ToFabric, gateway.FromInternet, gateway.ToInternet}[way%4]
+		r := judge(packet, out)
+		switch r.Verdict.Action {
+		case model.Drop, model.Pass:
+			if r.Data != nil {
+				t.Errorf("%v with %d bytes", r.Verdict.Action, len(r.Data))
+			}
+		case model.Reply:
+			mustBeTCP(t, r.Data)
+		default:
+			if len(r.Data) == 0 || len(r.Data) > len(packet) || r.Verdict.Reason != model.ReasonOwnAddress {
+				t.Errorf("%v, %v with %d bytes", r.Verdict.Action, r.Verdict.Reason, len(r.Data))
+			}
+		}
+	})
+}

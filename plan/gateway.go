@@ -32,7 +32,8 @@ type Instance struct {
 	Space    string              `json:"space"`   // of zones, in which Name is its own; "" where it has no names in zones
 	Endpoint model.Service       `json:"endpoint"`
 	Name     string              `json:"name"`
-	Hosts    []string            `json:"hosts,omitempty"` // full names beside those of its zones
+	Labels   []string            `json:"labels,omitempty"` // what names in its zones may begin with beside Name; lower case
+	Hosts    []string            `json:"hosts,omitempty"`  // full names beside those of its zones
 	Address  netip.Addr          `json:"address"`
 	Keys     [2]string           `json:"keys"`
 	Created  int64               `json:"created,omitzero"` // as model.ServiceInstance has it

@@ -10,9 +10,6 @@ import (
 	"postern/model"
 )
 
-// Ref names shared content by its hash: 16 hex digits. "" refers to nothing.
-type Ref string
-
 // Node is the plan of one node. Exactly one of Host, Gateway and Edge is set, by Role.
 type Node struct {
 	Node      string         `json:"node"`

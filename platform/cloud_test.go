@@ -22,6 +22,7 @@ const (
 	subnetOther model.Identity = 4097
 	account                    = "stvnetstorageendpoints"
 	tenant                     = "7e57ab1e-0000-4000-8000-000000000001"
+	vnet                       = model.ResourceID(group + "Microsoft.Network/virtualNetworks/vnet")
 	group                      = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/demo/providers/"
 )
 
@@ -47,9 +48,9 @@ func node() plan.Node {
 		PlatformLocator: platformLocator, Zones: all.Zones(model.DefaultSettings), Tenant: tenant,
 		Subnets: []plan.Subnet{{Identity: subnetApp, EnabledServices: 1}, {Identity: subnetOther}},
 		Machines: []plan.Machine{
-			{Subnet: subnetApp, IPv4: app, NIC: nic("nic-app"), VM: vm("vm-app"), PrincipalID: "11111111-2222-4333-8444-555555555555"},
-			{Subnet: subnetOther, IPv4: app, NIC: nic("nic-twin"), VM: vm("vm-twin"), PrincipalID: "66666666-7777-4888-8999-aaaaaaaaaaaa"},
-			{Subnet: subnetApp, IPv4: plain, NIC: nic("nic-plain"), VM: vm("vm-plain")},
+			{Subnet: subnetApp, IPv4: app, NIC: nic("nic-app"), VM: vm("vm-app"), VNet: vnet, PrincipalID: "11111111-2222-4333-8444-555555555555"},
+			{Subnet: subnetOther, IPv4: app, NIC: nic("nic-twin"), VM: vm("vm-twin"), VNet: vnet + "-other", PrincipalID: "66666666-7777-4888-8999-aaaaaaaaaaaa"},
+			{Subnet: subnetApp, IPv4: plain, NIC: nic("nic-plain"), VM: vm("vm-plain"), VNet: vnet},
 			{Subnet: subnetApp, IPv4: bare, NIC: nic("nic-bare")},
 		},
 		Names: map[string]string{"storage/" + account: accountAddress.String(), "storage/rogue": "20.60.1.9", "SSH.Example": "203.0.113.22"},

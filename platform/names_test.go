@@ -98,6 +98,27 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestInternalNames asks for VMs by their names in their VNet's own zone.
+func TestInternalNames(t *testing.T) {
+	service := newService(t, nil)
+	own, other := model.InternalSuffix(vnet), model.InternalSuffix(vnet+"-other")
+	if got := address(t, ask(service, "VM-Plain."+own, dns.TypeA, subnetApp)); got != plain.String() {
+		t.Errorf("a VM of one's own VNet is at %s", got)
+	}
+	if got := address(t, ask(service, "vm-twin."+other, dns.TypeA, subnetOther)); got != app.String() {
+		t.Errorf("the VM of the other VNet is at %s", got)
+	}
+	for name, want := range map[string]int{"vm-twin." + other: dns.RcodeNameError, "vm-none." + own: dns.RcodeNameError, "a.vm-plain." + own: dns.RcodeNameError,
+		own: dns.RcodeSuccess, model.InternalZone: dns.RcodeSuccess, "vm-plain." + model.InternalZone: dns.RcodeNameError, "vm-plain.internal.cloudapp.net": dns.RcodeRefused} {
+		if answer := ask(service, name, dns.TypeA, subnetApp); answer.Rcode != want || len(answer.Answer) != 0 {
+			t.Errorf("%s: %v", name, answer)
+		}
+	}
+	if answer := ask(service, "vm-plain."+own, dns.TypeAAAA, subnetApp); answer.Rcode != dns.RcodeSuccess || len(answer.Answer) != 0 || len(answer.Ns) != 1 {
+		t.Errorf("of another kind: %v", answer)
+	}
+}
+
 func TestNamesAreForKnownCallersAlone(t *testing.T) {
 	service := newService(t, nil)
 	question := func() *dns.Msg { return new(dns.Msg).SetQuestion(account+".table.core.windows.net.", dns.TypeA) }

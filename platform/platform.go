@@ -69,6 +69,7 @@ type view struct {
 	zones    map[string]model.Zone     // of services, by suffix with a final dot
 	above    map[string]string         // every name above or equal to a zone's suffix, to the topmost: each has no address
 	labels   map[string]netip.Addr     // by plan.NameKey
+	internal map[string]netip.Addr     // VMs by their names in their VNet's own zone, with a final dot
 	names    map[string]netip.Addr     // by full lower-case name with a final dot
 }
 
@@ -88,7 +89,7 @@ func (s *Service) Apply(node plan.Node) error {
 		location: node.Location, locator: gateway.PlatformLocator,
 		machines: make(map[caller]plan.Machine, len(gateway.Machines)), byVM: map[string][]plan.Machine{},
 		zones: map[string]model.Zone{}, above: map[string]string{},
-		labels: map[string]netip.Addr{}, names: map[string]netip.Addr{},
+		labels: map[string]netip.Addr{}, names: map[string]netip.Addr{}, internal: map[string]netip.Addr{},
 	}
 	for _, zone := range gateway.Zones {
 		next.zones[zone.Suffix+"."] = zone
@@ -109,6 +110,10 @@ func (s *Service) Apply(node plan.Node) error {
 		next.machines[who] = machine
 		if machine.VM != "" {
 			next.byVM[machine.VM.Key()] = append(next.byVM[machine.VM.Key()], machine)
+			name := strings.ToLower(machine.VM.Name()) + "." + model.InternalSuffix(machine.VNet) + "."
+			if _, known := next.internal[name]; !known { // the first of several NICs
+				next.internal[name] = machine.IPv4
+			}
 		}
 	}
 	for name, text := range gateway.Names {

@@ -48,7 +48,8 @@ func (s *Service) resolve(request *dns.Msg, local, remote netip.Addr) (reply *dn
 		reply.Rcode = rcode
 		return reply, false
 	}
-	if v.answer(request.Question[0], reply) {
+	machine, _ := v.from(remote) // admit saw to it
+	if v.answerInternal(request.Question[0], machine, reply) || v.answer(request.Question[0], reply) {
 		s.counters.answered.Add(1)
 		return reply, false
 	}
@@ -88,6 +89,29 @@ func (s *Service) admit(v *view, request *dns.Msg, local, remote netip.Addr) int
 		return dns.RcodeRefused
 	}
 	return dns.RcodeSuccess
+}
+
+// answerInternal fills reply when the name is below the zone of all VNets' VMs, and tells whether it is. A VM knows those of
+// its own VNet alone.
+func (v *view) answerInternal(q dns.Question, asker plan.Machine, reply *dns.Msg) bool {
+	name := strings.ToLower(dns.Fqdn(q.Name))
+	if name != model.InternalZone+"." && !strings.HasSuffix(name, "."+model.InternalZone+".") {
+		return false
+	}
+	reply.Authoritative = true
+	own := model.InternalSuffix(asker.VNet) + "."
+	address := v.internal[name]
+	switch inside := strings.HasSuffix(name, "."+own); {
+	case name == model.InternalZone+".", name == own: // they are there, and have no address
+	case !inside || !address.IsValid():
+		reply.Rcode = dns.RcodeNameError
+	case q.Qtype == dns.TypeA || q.Qtype == dns.TypeANY:
+		reply.Answer = append(reply.Answer, &dns.A{
+			Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: answerTTL}, A: address.AsSlice()})
+		return true
+	}
+	reply.Ns = append(reply.Ns, soa(model.InternalZone+"."))
+	return true
 }
 
 // answer fills reply when the name is in one of the cloud's zones, and tells whether it is. Every name leads to the public

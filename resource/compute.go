@@ -54,10 +54,11 @@ func decodePublicIPAddress(r *Record) (any, error) {
 			Name string `json:"name"`
 		} `json:"sku"`
 		Properties struct {
-			IPAddress        string `json:"ipAddress"`
-			AllocationMethod string `json:"publicIPAllocationMethod"`
-			Version          string `json:"publicIPAddressVersion"`
-			IdleTimeout      *int   `json:"idleTimeoutInMinutes"`
+			IPAddress        string     `json:"ipAddress"`
+			AllocationMethod string     `json:"publicIPAllocationMethod"`
+			Version          string     `json:"publicIPAddressVersion"`
+			IdleTimeout      *int       `json:"idleTimeoutInMinutes"`
+			Prefix           *reference `json:"publicIPPrefix"`
 		} `json:"properties"`
 	}
 	if err := leniently(r.Body, &body); err != nil {
@@ -79,9 +80,18 @@ func decodePublicIPAddress(r *Record) (any, error) {
 	public := &model.PublicIPAddress{ID: model.ResourceID(r.ID), Location: location, IPv4: r.Allotted.Address,
 		Standard: strings.HasPrefix(strings.ToLower(body.SKU.Name), "standard") && strings.EqualFold(body.Properties.AllocationMethod, "Static")}
 	if text := body.Properties.IPAddress; text != "" {
-		public.IPv4, err = parseIPv4(text, "properties.ipAddress")
+		if public.IPv4, err = parseIPv4(text, "properties.ipAddress"); err != nil {
+			return nil, err
+		}
 	}
-	return public, err
+	if public.Prefix, err = referTo(body.Properties.Prefix, TypePublicIPPrefix, "properties.publicIPPrefix"); err != nil {
+		return nil, err
+	}
+	if public.Prefix != "" && (!strings.EqualFold(body.Properties.AllocationMethod, "Static") || body.SKU.Name == "" || body.SKU.Name == "Basic") {
+		return nil, refuse("PublicIPPrefixNeedsStaticStandardAddress", "properties.publicIPPrefix", "Public IP address '%s' is out of a prefix: its SKU must be "+
+			"Standard or StandardV2, and its publicIPAllocationMethod Static.", public.ID.Name())
+	}
+	return public, nil
 }
 
 func decodeVirtualMachine(r *Record) (any, error) {

@@ -33,18 +33,25 @@ func decodeResourceGroup(r *Record) (any, error) {
 	return &resourceGroup{model.ResourceID(r.ID), location}, err
 }
 
-// resourceGroup refuses a new group in a region that is none: neither the service tags nor a node name it, nor is it of
-// Azure's pairs, which the articles' commands are in.
-func (j *judge) resourceGroup(e *entry, group *resourceGroup) error {
-	if j.options.Regions == nil || j.before.entries.find(e.key) != nil || model.RegionPair(group.location) != "" {
+// inRegion refuses a new resource in a region that is none: neither the service tags nor a node name it, nor is it of
+// Azure's pairs, which the articles' commands are in. Nodes and settings are what makes regions.
+func (j *judge) inRegion(e *entry) error {
+	location := locationOf(e.noun)
+	if j.options.Regions == nil || location == "" || strings.HasPrefix(e.record.Type, "Postern.Fabric/") || j.before.entries.find(e.key) != nil ||
+		model.RegionPair(location) != "" {
 		return nil
 	}
 	regions := j.after.Regions(j.options.Regions())
-	if slices.Contains(regions, group.location) {
+	if slices.Contains(regions, location) {
 		return nil
 	}
-	return refuse("LocationNotAvailableForResourceGroup", "location", "The provided location '%.100s' is not available for resource group. "+
-		"List of available regions is '%s'.", group.location, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(regions)), ","), "[]"))
+	list := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(regions)), ","), "[]")
+	if e.record.Type == TypeResourceGroup {
+		return refuse("LocationNotAvailableForResourceGroup", "location", "The provided location '%.100s' is not available for resource group. "+
+			"List of available regions is '%s'.", location, list)
+	}
+	return refuse("LocationNotAvailableForResourceType", "location", "The provided location '%.100s' is not available for resource type '%s'. "+
+		"List of available regions for the resource type is '%s'.", location, e.record.Type, list)
 }
 
 // Regions are the regions that nodes stand in, and given ones, sorted.
@@ -53,8 +60,8 @@ func (c *Cloud) Regions(more []model.Location) []model.Location {
 	for _, region := range more {
 		found[region] = true
 	}
-	for _, node := range c.Snapshot().Nodes {
-		found[node.Location] = true
+	for _, e := range c.entries.of(TypeNode) {
+		found[e.noun.(*model.Node).Location] = true
 	}
 	delete(found, "")
 	return slices.Sorted(maps.Keys(found))

@@ -15,8 +15,10 @@ import (
 // instance is the noun of every service's resource types.
 type instance struct {
 	service.Instance
-	service *service.Service
-	typ     *service.Type
+	service  *service.Service
+	typ      *service.Type
+	home     model.Location // of the body: where it was made
+	identity identity
 }
 
 // kept is the noun of a service's resource with nothing behind it.
@@ -51,7 +53,10 @@ func decodeInstance(s *service.Service, typ *service.Type, r *Record) (any, erro
 		return nil, err
 	}
 	id := model.ResourceID(r.ID)
-	out := &instance{service: s, typ: typ}
+	out := &instance{service: s, typ: typ, home: location}
+	if r.Allotted.Region != "" {
+		location = r.Allotted.Region
+	}
 	out.ServiceInstance = model.ServiceInstance{ID: id, Service: s.Name, Name: id.Name(), Location: location,
 		Address: r.Allotted.Address}
 	if typ.KeysServed {
@@ -64,6 +69,9 @@ func decodeInstance(s *service.Service, typ *service.Type, r *Record) (any, erro
 		out.Space = s.LabelSpace()
 	}
 	out.Endpoint, _ = model.ServiceByEndpoint(s.Endpoint)
+	if out.identity, err = readIdentity(r); err != nil {
+		return nil, err
+	}
 	if err := service.ReadTags(head.Tags, &out.ServiceInstance); err != nil {
 		return nil, asError(err)
 	}
@@ -215,6 +223,7 @@ func childOf(typ string) *service.Child {
 
 // instance completes the answer about an instance of a service.
 func (a *answer) instance(object, properties map[string]any, noun *instance) {
+	a.identity(object, &noun.identity)
 	if noun.typ.Render != nil {
 		noun.typ.Render(a.about(object, properties, noun))
 	}
@@ -230,7 +239,7 @@ func (a *answer) instanceChild(properties map[string]any, spec *childSpec, noun 
 func (a *answer) about(object, properties map[string]any, noun *instance) *service.Answer {
 	settings := a.cloud.Snapshot().Settings
 	out := &service.Answer{Object: object, Properties: properties, Instance: &noun.ServiceInstance, Settings: &settings,
-		Created: a.entry.record.Allotted.Created,
+		Created: a.entry.record.Allotted.Created, Home: noun.home, Conversion: a.entry.record.Allotted.Conversion,
 		RuleState: func(id model.ResourceID) string {
 			subnet, _ := a.cloud.subnet(id)
 			if subnet != nil && subnet.Identity == a.entry.record.Allotted.Rules[id.Key()] {

@@ -28,13 +28,14 @@ func (j *judge) written(e *entry) error {
 	if err := j.sameLocation(e); err != nil {
 		return err
 	}
+	if err := j.inRegion(e); err != nil {
+		return err
+	}
 	if err := j.refersWell(e); err != nil {
 		return err
 	}
 	j.name(e)
 	switch noun := e.noun.(type) {
-	case *resourceGroup:
-		return j.resourceGroup(e, noun)
 	case *model.Node:
 		return j.node(noun)
 	case *model.VirtualNetwork:
@@ -49,16 +50,21 @@ func (j *judge) written(e *entry) error {
 		return j.natGateway(noun)
 	case *model.PublicIPAddress:
 		return j.publicIPAddress(e, noun)
+	case *publicIPPrefix:
+		return j.publicIPPrefix(e, noun)
 	case *instance:
 		return j.instance(e, noun)
 	case *kept:
 		j.date(e)
+		return j.identity(e, &noun.identity)
 	case *networkInterface:
 		return j.networkInterface(e, noun)
 	case *virtualMachine:
 		return j.virtualMachine(e, noun)
 	case *networkWatcher:
 		return j.networkWatcher(noun)
+	case *managedIdentity:
+		return j.managedIdentity(e)
 	}
 	return nil
 }
@@ -94,10 +100,12 @@ func locationOf(noun any) model.Location {
 		return noun.Location
 	case *model.PublicIPAddress:
 		return noun.Location
+	case *publicIPPrefix:
+		return noun.location
 	case *instance:
-		return noun.Location
+		return noun.home
 	case *kept:
-		return noun.Location
+		return noun.home
 	case *model.NatGateway:
 		return noun.Location
 	case *networkInterface:
@@ -105,6 +113,8 @@ func locationOf(noun any) model.Location {
 	case *virtualMachine:
 		return noun.Location
 	case *networkWatcher:
+		return noun.location
+	case *managedIdentity:
 		return noun.location
 	}
 	return ""
@@ -154,8 +164,11 @@ func references(noun any) iter.Seq[pointer] {
 				add(at+".applicationSecurityGroups", one.asgs...)
 			}
 			add("properties.networkSecurityGroup.id", noun.NetworkSecurityGroup)
+		case *model.PublicIPAddress:
+			add("properties.publicIPPrefix.id", noun.Prefix)
 		case *model.NatGateway:
 			add("properties.publicIpAddresses", noun.PublicIPAddresses...)
+			add("properties.publicIpPrefixes", noun.PublicIPPrefixes...)
 			add("properties.sourceVirtualNetwork.id", noun.SourceVirtualNetwork)
 		case *instance:
 			for _, use := range noun.Uses {
@@ -181,6 +194,7 @@ var inUse = map[string]string{
 	TypeApplicationSecurityGroup:    "InUseApplicationSecurityGroupCannotBeDeleted",
 	TypeServiceEndpointPolicy:       "InUseServiceEndpointPolicyCannotBeDeleted",
 	TypePublicIPAddress:             "PublicIPAddressCannotBeDeleted",
+	TypePublicIPPrefix:              "PublicIPPrefixCannotBeDeleted",
 	TypeNatGateway:                  "InUseNatGatewayCannotBeDeleted",
 	TypeNetworkInterface:            "NicInUse",
 	TypeNode:                        "InUseNodeCannotBeDeleted",

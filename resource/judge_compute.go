@@ -19,6 +19,7 @@ type nicIndex struct {
 	public  map[string]*networkInterface                // the NIC that has a public IP, by the IP's key
 	machine map[string]*virtualMachine                  // the VM that has a NIC, by the NIC's key
 	pool    map[netip.Addr]*model.PublicIPAddress       // public IPs by address
+	blocks  []*publicIPPrefix
 }
 
 func (j *judge) nicsIndex() *nicIndex {
@@ -26,8 +27,8 @@ func (j *judge) nicsIndex() *nicIndex {
 		return j.nics
 	}
 	x := &nicIndex{make(map[string]map[netip.Addr]*networkInterface), make(map[string]int),
-		make(map[string]*networkInterface), make(map[string]*virtualMachine), make(map[netip.Addr]*model.PublicIPAddress)}
-	for _, e := range j.claimants(TypeNetworkInterface, TypeVirtualMachine, TypePublicIPAddress) {
+		make(map[string]*networkInterface), make(map[string]*virtualMachine), make(map[netip.Addr]*model.PublicIPAddress), nil}
+	for _, e := range j.claimants(TypeNetworkInterface, TypeVirtualMachine, TypePublicIPPrefix, TypePublicIPAddress) {
 		switch noun := e.noun.(type) {
 		case *networkInterface:
 			x.load[strings.ToLower(noun.Node)]++
@@ -43,6 +44,8 @@ func (j *judge) nicsIndex() *nicIndex {
 					x.machine[nic.Key()] = noun
 				}
 			}
+		case *publicIPPrefix:
+			x.blocks = append(x.blocks, noun)
 		case *model.PublicIPAddress:
 			if noun.IPv4.IsValid() && x.pool[noun.IPv4] == nil {
 				x.pool[noun.IPv4] = noun
@@ -222,29 +225,6 @@ func (j *judge) place(e *entry, nic *networkInterface, x *nicIndex) error {
 	return nil
 }
 
-func (j *judge) publicIPAddress(e *entry, public *model.PublicIPAddress) error {
-	pool := j.nicsIndex().pool
-	if !public.IPv4.IsValid() && !j.checkOnly {
-		for _, prefix := range j.options.PublicAddresses(public.Location) {
-			if address, ok := free(prefix, public.ID.Key(), func(a netip.Addr) bool { return pool[a] != nil }); ok {
-				public.IPv4 = address
-				break
-			}
-		}
-	}
-	if !public.IPv4.IsValid() {
-		return conflict("PublicIPCountLimitReached", "properties.ipAddress", "There is no free public address in region %s: give the resource an ipAddress.", public.Location)
-	}
-	if other := pool[public.IPv4]; other != nil && other != public {
-		return refuse("PublicIPAddressInUse", "properties.ipAddress", "The address %s is already that of %s.", public.IPv4, other.ID)
-	}
-	if !j.checkOnly {
-		pool[public.IPv4] = public
-		e.record.Allotted.Address = public.IPv4
-	}
-	return nil
-}
-
 func (j *judge) virtualMachine(e *entry, vm *virtualMachine) error {
 	for i, id := range vm.NetworkInterfaces {
 		field := index("properties.networkProfile.networkInterfaces", i) + ".id"
@@ -260,22 +240,28 @@ func (j *judge) virtualMachine(e *entry, vm *virtualMachine) error {
 		return nil
 	}
 	j.date(e)
-	for _, want := range []struct {
-		wanted bool
-		into   *string
-	}{{true, &allotted.VMID}, {vm.hasIdentity, &allotted.PrincipalID}} {
-		if *want.into != "" && want.wanted {
-			continue
-		}
-		*want.into = ""
-		if want.wanted {
-			id, err := uuid.NewRandomFromReader(j.options.Random)
-			if err != nil {
-				return fmt.Errorf("make a GUID for %s: %w", vm.ID, err)
-			}
-			*want.into = id.String()
-		}
+	if err := j.guid(true, &allotted.VMID); err != nil {
+		return err
+	}
+	if err := j.guid(vm.hasIdentity, &allotted.PrincipalID); err != nil {
+		return err
 	}
 	vm.PrincipalID = allotted.PrincipalID
+	return nil
+}
+
+// guid allots a GUID that is wanted, and forgets one that no longer is.
+func (j *judge) guid(wanted bool, into *string) error {
+	if *into != "" && wanted {
+		return nil
+	}
+	*into = ""
+	if wanted {
+		id, err := uuid.NewRandomFromReader(j.options.Random)
+		if err != nil {
+			return fmt.Errorf("make a GUID: %w", err)
+		}
+		*into = id.String()
+	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"postern/model"
 	"postern/service"
@@ -26,6 +27,9 @@ func namesOf(i *instance) []string {
 	names := slices.Clone(i.Hosts)
 	if i.Space != "" {
 		names = append(names, i.Space+"/"+strings.ToLower(i.ServiceInstance.Name))
+		for _, label := range i.Labels {
+			names = append(names, i.Space+"/"+label)
+		}
 	}
 	return names
 }
@@ -89,20 +93,51 @@ func (j *judge) instance(e *entry, one *instance) error {
 		one.ownPrefixes()
 	}
 	j.date(e)
+	if err := j.identity(e, &one.identity); err != nil {
+		return err
+	}
+	j.converted(e, one)
 	one.Created = allotted.Created.UnixMicro()
 	for i := range allotted.Keys {
 		if one.typ.Keys && allotted.Keys[i] == "" {
-			var key [64]byte
-			if _, err := io.ReadFull(j.options.Random, key[:]); err != nil {
+			if allotted.Keys[i], err = j.key(); err != nil {
 				return fmt.Errorf("make a key for %s: %w", one.ID, err)
 			}
-			allotted.Keys[i] = base64.StdEncoding.EncodeToString(key[:])
+		}
+		if allotted.Kerberos[i] == wanted {
+			if allotted.Kerberos[i], err = j.key(); err != nil {
+				return fmt.Errorf("make a key for %s: %w", one.ID, err)
+			}
 		}
 	}
 	if one.typ.KeysServed {
 		one.Keys = allotted.Keys
 	}
 	return nil
+}
+
+// wanted stands where the judge is to allot a key that not every account has.
+const wanted = "wanted"
+
+// key is 64 random bytes in base64.
+func (j *judge) key() (string, error) {
+	var key [64]byte
+	if _, err := io.ReadFull(j.options.Random, key[:]); err != nil {
+		return "", err
+	}
+	return base64.StdEncoding.EncodeToString(key[:]), nil
+}
+
+// converted notes that an instance has got another SKU. What a failover makes of it is no conversion.
+func (j *judge) converted(e *entry, one *instance) {
+	old := j.before.entries.find(e.key)
+	if old == nil || old.record.Allotted.Region != e.record.Allotted.Region {
+		return
+	}
+	if was := old.noun.(*instance).SKU; was != "" && was != one.SKU {
+		e.record.Allotted.Conversion = service.Conversion{Target: one.SKU, At: j.options.Now().UTC().Truncate(time.Microsecond),
+			Started: e.record.Allotted.Conversion.Started && e.record.Allotted.Conversion.Target == one.SKU}
+	}
 }
 
 // admitted finds the identities of the subnets that an instance's rules name: IdentityNone for those that were written

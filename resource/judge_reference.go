@@ -104,6 +104,13 @@ func (j *judge) natGateway(gateway *model.NatGateway) error {
 			return refuse(CodeInvalidRequestFormat, "properties.sourceVirtualNetwork.id", "Virtual network %s has the NAT gateway %s already.", gateway.SourceVirtualNetwork, other.ID)
 		}
 	}
+	for i, id := range gateway.PublicIPPrefixes {
+		for _, e := range j.after.entries.of(TypeNatGateway) {
+			if other := e.noun.(*model.NatGateway); other != gateway && slices.ContainsFunc(other.PublicIPPrefixes, id.Is) {
+				return refuse("PublicIPPrefixInUse", index("properties.publicIpPrefixes", i)+".id", "Public IP prefix %s is already that of %s.", id, other.ID)
+			}
+		}
+	}
 	for i, id := range gateway.PublicIPAddresses {
 		field := index("properties.publicIpAddresses", i) + ".id"
 		if slices.ContainsFunc(gateway.PublicIPAddresses[:i], id.Is) {

@@ -179,6 +179,26 @@ func TestGroupsRegion(t *testing.T) {
 	}
 }
 
+// TestResourcesRegion covers that a resource of any type is in a region that is one.
+func TestResourcesRegion(t *testing.T) {
+	options := testOptions()
+	options.Regions = func() []model.Location { return []model.Location{"italynorth"} }
+	for typ, properties := range map[string]string{"virtualNetworks": `{"addressSpace":{"addressPrefixes":["10.0.0.0/16"]}}`, "routeTables": `{}`, "networkSecurityGroups": `{}`,
+		"applicationSecurityGroups": `{}`, "publicIPAddresses": `{}`, "publicIPPrefixes": `{"prefixLength":31}`, "natGateways": `{}`, "serviceEndpointPolicies": `{}`, "networkWatchers": `{}`} {
+		for location, code := range map[string]string{"italynorth": "", "West Europe": "", "northeurope": "", "nowhere": "LocationNotAvailableForResourceType", "eastus9": "LocationNotAvailableForResourceType"} {
+			c := NewChange(sample(t), options)
+			if _, err := c.Put(mustID(t, typ+"/one"), json.RawMessage(`{"location":"`+location+`","properties":`+properties+`}`)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Finish(); code != "" {
+				refused(t, err, code, "location")
+			} else if err != nil {
+				t.Errorf("%s in %s: %v", typ, location, err)
+			}
+		}
+	}
+}
+
 func TestKnownTags(t *testing.T) {
 	const rule = `{"properties":{"priority":300,"direction":"Inbound","access":"Allow","protocol":"*","sourceAddressPrefix":"*","sourcePortRange":"*","destinationAddressPrefix":"%s","destinationPortRange":"*"}}`
 	put := func(short, body string) error {

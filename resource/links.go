@@ -1,6 +1,10 @@
 package resource
 
-import "postern/model"
+import (
+	"slices"
+
+	"postern/model"
+)
 
 // links are the references of a cloud's resources, seen from the other end: what ARM answers about who uses a resource.
 // Keys are those of the resource that is referred to.
@@ -10,7 +14,8 @@ type links struct {
 	configurations map[string][]string            // of a subnet, a public IP: ids of ipConfigurations
 	nics           map[string][]*networkInterface // of a subnet
 	machine        map[string]*virtualMachine
-	natGateway     map[string]string // of a public IP, of a VNet
+	natGateway     map[string]string   // of a public IP, of a prefix, of a VNet
+	publics        map[string][]string // of a prefix: ids of public IPs
 }
 
 // links puts together what each type refers to. Clouds with the same entries of a type share its part.
@@ -21,6 +26,7 @@ func (c *Cloud) links() *links {
 		interfaces: nics.interfaces, configurations: nics.configurations, nics: nics.nics,
 		machine:    linksOf(c.entries, TypeVirtualMachine).machine,
 		natGateway: linksOf(c.entries, TypeNatGateway).natGateway,
+		publics:    linksOf(c.entries, TypePublicIPAddress).publics,
 	}
 }
 
@@ -29,7 +35,7 @@ func linksOf(x entries, typ string) *links {
 	list := x[order(typ)]
 	return remembered(&list.links, func() *links {
 		part := &links{make(map[string][]string), make(map[string][]string), make(map[string][]string),
-			make(map[string][]*networkInterface), make(map[string]*virtualMachine), make(map[string]string)}
+			make(map[string][]*networkInterface), make(map[string]*virtualMachine), make(map[string]string), make(map[string][]string)}
 		for _, e := range list.sorted {
 			part.add(e.noun)
 		}
@@ -65,8 +71,10 @@ func (x *links) add(noun any) {
 		for _, nic := range noun.NetworkInterfaces {
 			x.machine[nic.Key()] = noun
 		}
+	case *model.PublicIPAddress:
+		add(x.publics, noun.Prefix, noun.ID)
 	case *model.NatGateway:
-		for _, public := range noun.PublicIPAddresses {
+		for _, public := range slices.Concat(noun.PublicIPPrefixes, noun.PublicIPAddresses) {
 			x.natGateway[public.Key()] = string(noun.ID)
 		}
 		if noun.SourceVirtualNetwork != "" {

@@ -20,6 +20,9 @@ func decodeNatGateway(r *Record) (any, error) {
 		Properties struct {
 			SourceVirtualNetwork *reference  `json:"sourceVirtualNetwork"`
 			PublicIPAddresses    []reference `json:"publicIpAddresses"`
+			PublicIPPrefixes     []reference `json:"publicIpPrefixes"`
+			PublicIPAddressesV6  []reference `json:"publicIpAddressesV6"`
+			PublicIPPrefixesV6   []reference `json:"publicIpPrefixesV6"`
 			IdleTimeout          *int        `json:"idleTimeoutInMinutes"`
 		} `json:"properties"`
 	}
@@ -52,6 +55,18 @@ func decodeNatGateway(r *Record) (any, error) {
 			return nil, err
 		}
 		gateway.PublicIPAddresses = append(gateway.PublicIPAddresses, public)
+	}
+	for i := range body.Properties.PublicIPPrefixes {
+		prefix, err := referTo(&body.Properties.PublicIPPrefixes[i], TypePublicIPPrefix, index("properties.publicIpPrefixes", i))
+		if err != nil {
+			return nil, err
+		}
+		gateway.PublicIPPrefixes = append(gateway.PublicIPPrefixes, prefix)
+	}
+	for field, list := range map[string][]reference{"publicIpAddressesV6": body.Properties.PublicIPAddressesV6, "publicIpPrefixesV6": body.Properties.PublicIPPrefixesV6} {
+		if len(list) > 0 {
+			return nil, refuse(CodeInvalidRequestFormat, "properties."+field, "NAT gateway '%s' has IPv6 addresses: all are IPv4 here.", gateway.ID.Name())
+		}
 	}
 	return gateway, nil
 }

@@ -16,6 +16,7 @@ var models = map[string]string{
 	TypeNetworkInterface:                        "network.Interface",
 	TypeNatGateway:                              "network.NatGateway",
 	TypeNetworkWatcher:                          "network.Watcher",
+	TypePublicIPPrefix:                          "network.PublicIPPrefix",
 	TypePublicIPAddress:                         "network.PublicIPAddress",
 	TypeRouteTable:                              "network.RouteTable",
 	TypeRouteTable + "/routes":                  "network.Route",

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
-
-	"postern/service/all"
 )
 
 // Power states of a VM. One that is not running keeps its NICs and their addresses, and sends and receives nothing: no
@@ -25,20 +23,6 @@ func (c *Change) SetPower(id ID, state string) error {
 	if record.Allotted.Power = state; state == PowerRunning {
 		record.Allotted.Power = ""
 	}
-	c.written[record.Key()] = record
-	return nil
-}
-
-// RegenerateKey makes one of the two keys of an instance anew: number 0 or 1. Not all types have some.
-func (c *Change) RegenerateKey(id ID, number int) error {
-	record := c.record(id.Root().Key())
-	if record == nil || id.IsChild() {
-		return NotFound(id)
-	}
-	if _, typ := all.Type(record.Type); typ == nil || !typ.Keys {
-		return NotFound(id)
-	}
-	record.Allotted.Keys[number] = "" // the judge allots what is missing
 	c.written[record.Key()] = record
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"postern/model"
+	"postern/service"
 )
 
 // Record is a top-level resource: what its writer said, and what the control plane allotted to it.
@@ -38,14 +39,19 @@ type Allotted struct {
 	Number      uint32                    `json:"number,omitempty"`      // a VNet's or a NIC's
 	Subnets     map[string]model.Identity `json:"subnets,omitempty"`     // a VNet's: lower-case subnet name to identity
 	Address     netip.Addr                `json:"address,omitzero"`      // a NIC's, a public IP's, an instance's
+	Block       netip.Prefix              `json:"block,omitzero"`        // a public IP prefix's
 	MAC         model.MAC                 `json:"mac,omitzero"`          // a NIC's
 	Node        string                    `json:"node,omitempty"`        // a NIC's host
 	PrincipalID string                    `json:"principalId,omitempty"` // a VM's system-assigned identity
+	ClientID    string                    `json:"clientId,omitempty"`    // a managed identity's, beside its PrincipalID
 	VMID        string                    `json:"vmId,omitempty"`        // a VM's own GUID
 	GUID        string                    `json:"guid,omitempty"`        // resourceGuid of a network resource
 	Created     time.Time                 `json:"created,omitzero"`      // an instance's, a VM's
 	Power       string                    `json:"power,omitempty"`       // a VM's power state, "" for PowerRunning
 	Keys        [2]string                 `json:"keys,omitzero"`         // an instance's shared keys, base64 of 64 bytes
+	Kerberos    [2]string                 `json:"kerberos,omitzero"`     // a storage account's keys for Active Directory, "" until asked for
+	Region      model.Location            `json:"region,omitempty"`      // where a storage account has failed over to
+	Conversion  service.Conversion        `json:"conversion,omitzero"`   // a storage account's last change of SKU
 
 	// Secondary are a NIC's: lower-case name of an ipConfiguration that is not the primary one to its address or block.
 	Secondary map[string]netip.Prefix `json:"secondary,omitempty"`

@@ -110,10 +110,14 @@ func (a *answer) resource(object map[string]any) {
 		a.networkInterface(properties, noun)
 	case *model.PublicIPAddress:
 		a.publicIPAddress(object, properties, noun)
+	case *publicIPPrefix:
+		a.publicIPPrefix(object, properties, noun)
 	case *virtualMachine:
 		a.virtualMachine(object, properties, noun)
 	case *instance:
 		a.instance(object, properties, noun)
+	case *managedIdentity:
+		a.managedIdentity(properties)
 	case *kept:
 		a.instance(object, properties, &noun.instance)
 	}

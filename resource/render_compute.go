@@ -18,6 +18,9 @@ func (a *answer) networkInterface(properties map[string]any, nic *networkInterfa
 	dns := objectIn(properties, "dnsSettings")
 	fill(dns, "dnsServers", []any{})
 	dns["appliedDnsServers"] = dns["dnsServers"]
+	if _, vnet := a.cloud.subnet(nic.Subnet); vnet != nil {
+		dns["internalDomainNameSuffix"] = vnet.DomainSuffix()
+	}
 	for i, element := range listIn(properties, "ipConfigurations") {
 		a.ipConfiguration(element.(map[string]any), nic, i)
 	}

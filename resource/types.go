@@ -32,7 +32,9 @@ const (
 	TypeRouteTable               = "Microsoft.Network/routeTables"
 	TypeServiceEndpointPolicy    = "Microsoft.Network/serviceEndpointPolicies"
 	TypeVirtualNetwork           = "Microsoft.Network/virtualNetworks"
+	TypePublicIPPrefix           = "Microsoft.Network/publicIPPrefixes"
 	TypePublicIPAddress          = "Microsoft.Network/publicIPAddresses"
+	TypeManagedIdentity          = "Microsoft.ManagedIdentity/userAssignedIdentities"
 	TypeNatGateway               = "Microsoft.Network/natGateways"
 	TypeNetworkWatcher           = "Microsoft.Network/networkWatchers"
 	TypeStorageAccount           = storage.TypeAccount
@@ -49,10 +51,12 @@ func init() {
 		{name: TypeResourceGroup, decode: decodeResourceGroup},
 		{name: TypeSettings, decode: decodeSettings},
 		{name: TypeNode, decode: decodeNode},
+		{name: TypeManagedIdentity, decode: decodeManagedIdentity},
 		{name: TypeApplicationSecurityGroup, decode: decodeApplicationSecurityGroup},
 		{name: TypeNetworkSecurityGroup, decode: decodeNetworkSecurityGroup,
 			children: []childSpec{{collection: "securityRules", property: "securityRules"}}},
 		{name: TypeRouteTable, decode: decodeRouteTable, children: []childSpec{{collection: "routes", property: "routes"}}},
+		{name: TypePublicIPPrefix, decode: decodePublicIPPrefix},
 		{name: TypePublicIPAddress, decode: decodePublicIPAddress},
 		{name: TypeNatGateway, decode: decodeNatGateway},
 		{name: TypeServiceEndpointPolicy, decode: decodeServiceEndpointPolicy,

@@ -17,9 +17,18 @@ type Answer struct {
 	Settings           *model.Settings
 	Zones              []model.Zone // of the service
 	Created            time.Time
+	Home               model.Location // where it was made; Instance.Location is where it is
+	Conversion         Conversion
 
 	// RuleState is the state of a rule that lets a subnet in: Succeeded, or StateDeleted (FW-7).
 	RuleState func(subnet model.ResourceID) string
+}
+
+// Conversion is an instance's last change of SKU. Nothing is moved here, so it ends when it begins.
+type Conversion struct {
+	Target  string    `json:"target"`
+	At      time.Time `json:"at"`
+	Started bool      `json:"started,omitempty"` // by a migration that was asked for, and not by a write of the body
 }
 
 // Host is the name of the instance in the zone of a sub-service; "" where there is no such zone.

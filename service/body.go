@@ -29,6 +29,8 @@ type Body struct {
 type Instance struct {
 	model.ServiceInstance
 
+	SKU string // by its name, where the type tells changes of it; "" elsewhere
+
 	// Sources tell, by the key of a subnet's id, how the rules that name it were written: every subnet that Rules names.
 	Sources map[string]Source
 

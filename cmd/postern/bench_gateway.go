@@ -23,7 +23,7 @@ func newBenchGateway(a *app) *cobra.Command {
 	}
 	output := formatFlag(command)
 	command.Flags().IntVar(&options.Pairs, "pairs", 5, "pairs a row, at least 5")
-	command.Flags().DurationVar(&options.Duration, "duration", 600*time.Millisecond, "of one measurement of traffic")
+	command.Flags().DurationVar(&options.Duration, "duration", 500*time.Millisecond, "of one measurement of traffic")
 	command.Flags().IntVar(&options.Connections, "connections", 10_000, "idle connections of the rows of memory")
 	command.Flags().StringSliceVar(&options.Rows, "rows", nil, "rows to measure, or `BEGINNINGS` of their names (default: all)")
 	command.RunE = func(command *cobra.Command, _ []string) error {

@@ -93,6 +93,7 @@ func newGateway(a *app) *cobra.Command {
 	var flags nodeFlags
 	var log accessLogFlags
 	var metrics string
+	var direct node.DirectOptions
 	command := &cobra.Command{
 		Use:   "gateway",
 		Short: "Answer for the services and the platform of a region",
@@ -107,11 +108,18 @@ func newGateway(a *app) *cobra.Command {
 				Name: flags.name, Dir: dir, Store: connection, Sockets: node.KernelSockets{}, Log: logger(a.stderr), Metrics: metrics,
 			}
 			log.set(&options, a.stdout)
+			direct.Name = flags.name
+			if options.Direct, err = node.OpenDirect(direct, options.Log); err != nil {
+				return err
+			}
 			return node.RunGateway(command.Context(), options)
 		},
 	}
 	flags.add(command)
 	log.add(command)
+	command.Flags().StringVar(&direct.Pins, "pins", "/sys/fs/bpf/postern", "folder on a bpffs for what outlives this process")
+	command.Flags().StringVar(&direct.Fabric, "fabric", "", "`INTERFACE` toward the fabric, where ports of the way direct are judged in the kernel; without it sockets pass them through")
+	command.Flags().StringVar(&direct.Internet, "internet", "", "`INTERFACE` by which callers from the Internet come")
 	command.Flags().StringVar(&metrics, "metrics", "", "`HOST:PORT` that answers GET /metrics for Prometheus, beside the socket in the state folder")
 	return command
 }

@@ -29,10 +29,47 @@ type Options struct {
 	Link func(plan.NIC) string
 }
 
+// objects is what of the object file a host and an edge need.
+type objects struct {
+	FromVM         *ebpf.Program `ebpf:"from_vm"`
+	FromFabric     *ebpf.Program `ebpf:"from_fabric"`
+	EdgeFromFabric *ebpf.Program `ebpf:"edge_from_fabric"`
+	EdgeToFabric   *ebpf.Program `ebpf:"edge_to_fabric"`
+
+	Nodes     *ebpf.Map `ebpf:"nodes"`
+	Links     *ebpf.Map `ebpf:"links"`
+	Nics      *ebpf.Map `ebpf:"nics"`
+	Directory *ebpf.Map `ebpf:"directory"`
+	Rules     *ebpf.Map `ebpf:"rules"`
+	Targets   *ebpf.Map `ebpf:"targets"`
+	Policies  *ebpf.Map `ebpf:"policies"`
+	Egresses  *ebpf.Map `ebpf:"egresses"`
+	Ingresses *ebpf.Map `ebpf:"ingresses"`
+	Routes    *ebpf.Map `ebpf:"routes"`
+	Services  *ebpf.Map `ebpf:"services"`
+	Sets      *ebpf.Map `ebpf:"sets"`
+	Flows     *ebpf.Map `ebpf:"flows"`
+	Fragments *ebpf.Map `ebpf:"fragments"`
+	Counters  *ebpf.Map `ebpf:"counters"`
+}
+
+// Close closes all of them.
+func (o *objects) Close() error {
+	var err error
+	for _, program := range []*ebpf.Program{o.FromVM, o.FromFabric, o.EdgeFromFabric, o.EdgeToFabric} {
+		err = errors.Join(err, program.Close())
+	}
+	for _, one := range []*ebpf.Map{o.Nodes, o.Links, o.Nics, o.Directory, o.Rules, o.Targets, o.Policies, o.Egresses, o.Ingresses,
+		o.Routes, o.Services, o.Sets, o.Flows, o.Fragments, o.Counters} {
+		err = errors.Join(err, one.Close())
+	}
+	return err
+}
+
 // Driver keeps the kernel's side of one node as its plan wants it.
 type Driver struct {
 	options Options
-	objects *bpf.PosternObjects
+	objects *objects
 
 	mu          sync.Mutex // guards everything below: one Apply at a time
 	generation  uint32
@@ -65,20 +102,14 @@ func Open(options Options) (*Driver, error) {
 	if err := os.MkdirAll(options.Pins, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder for pins: %w", err)
 	}
-	spec, err := bpf.LoadPostern()
+	spec, err := loadSpec()
 	if err != nil {
-		return nil, fmt.Errorf("read eBPF object: %w", err)
+		return nil, err
 	}
 	if options.Role == model.RoleEdge {
 		spec.Maps["flows"].MaxEntries = 2 // an edge keeps no state
 	}
-	if kernelAtLeast(6, 16) {
-		const ipv6 = 1 << 7 // BPF_F_IPV6
-		if err := spec.Variables["ipv6_checksum_flag"].Set(uint64(ipv6)); err != nil {
-			return nil, fmt.Errorf("set eBPF constant: %w", err)
-		}
-	}
-	var objects bpf.PosternObjects
+	var objects objects
 	err = spec.LoadAndAssign(&objects, &ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: options.Pins}})
 	if err != nil {
 		return nil, fmt.Errorf("load eBPF programs: %w", notSupported(err))
@@ -106,6 +137,21 @@ func Open(options Options) (*Driver, error) {
 		return nil, errors.Join(err, objects.Close())
 	}
 	return driver, nil
+}
+
+// loadSpec reads the object file and sets what depends on the running kernel.
+func loadSpec() (*ebpf.CollectionSpec, error) {
+	spec, err := bpf.LoadPostern()
+	if err != nil {
+		return nil, fmt.Errorf("read eBPF object: %w", err)
+	}
+	if kernelAtLeast(6, 16) {
+		const ipv6 = 1 << 7 // BPF_F_IPV6
+		if err := spec.Variables["ipv6_checksum_flag"].Set(uint64(ipv6)); err != nil {
+			return nil, fmt.Errorf("set eBPF constant: %w", err)
+		}
+	}
+	return spec, nil
 }
 
 func kernelAtLeast(major, minor int) bool {

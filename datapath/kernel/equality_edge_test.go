@@ -90,7 +90,7 @@ func (w *twins) judgeEdge(t testing.TB, edge *pipeline.Edge, random *arbitrary.E
 	}
 	ifindex, _ := linkOf(ifname)
 	var err error
-	if p.answer, p.got, p.mark, err = w.driver.runForMark(program, ifindex, p.sent); err != nil {
+	if p.answer, p.got, p.mark, err = runProgram(program, ifindex, p.sent); err != nil {
 		t.Fatalf("%v\n%s", err, dump(p.sent))
 	}
 	if p.want.Verdict.Action == model.ToInternet {

@@ -48,6 +48,9 @@ func TestEquality(t *testing.T) {
 		pairs -= len(met)
 	}
 	for reason := model.ReasonARP; reason < model.ReasonMartian; reason++ {
+		if reason == model.ReasonOwnAddress {
+			continue // a gateway's: TestEqualityDirect
+		}
 		t.Logf("%7d %s", reasons[reason], reason)
 		if reasons[reason] == 0 {
 			t.Errorf("no random packet met reason %s: the comparison says nothing about it", reason)
@@ -240,7 +243,7 @@ func (w *twins) judge(t testing.TB, host *pipeline.Host, random *arbitrary.Host,
 func (w *twins) fromVM(t testing.TB, host *pipeline.Host, nic plan.NIC, frame []byte) pair {
 	t.Helper()
 	p := pair{sent: frame, want: host.FromVM(nic.Number, frame, make([]byte, len(frame)+pipeline.Headroom))}
-	w.runBoth(t, &p, w.driver.objects.FromVm, w.driver.options.Link(nic))
+	w.runBoth(t, &p, w.driver.objects.FromVM, w.driver.options.Link(nic))
 	return p
 }
 

@@ -85,7 +85,7 @@ func (d *Driver) applyHost(node plan.Node) error {
 // attachNICs puts from_vm on every NIC's interface and takes it off those that no NIC has any more.
 func (d *Driver) attachNICs(names map[string]int) error {
 	for name, ifindex := range names {
-		if err := d.ensureAttached(name, ifindex, d.objects.FromVm, ebpf.AttachTCXIngress); err != nil {
+		if err := d.ensureAttached(name, ifindex, d.objects.FromVM, ebpf.AttachTCXIngress); err != nil {
 			return err
 		}
 	}

@@ -32,12 +32,12 @@ type skb struct {
 // run gives one frame to a program of this driver without any interface sending it. It returns the program's answer and
 // the frame as the program left it.
 func (d *Driver) run(program *ebpf.Program, ifindex int, frame []byte) (answer int32, out []byte, err error) {
-	answer, out, _, err = d.runForMark(program, ifindex, frame)
+	answer, out, _, err = runProgram(program, ifindex, frame)
 	return answer, out, err
 }
 
-// runForMark is run, and the mark that the program gave the frame.
-func (d *Driver) runForMark(program *ebpf.Program, ifindex int, frame []byte) (answer int32, out []byte, mark uint32, err error) {
+// runProgram is run for any program, and the mark that it gave the frame.
+func runProgram(program *ebpf.Program, ifindex int, frame []byte) (answer int32, out []byte, mark uint32, err error) {
 	var after skb
 	options := &ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skb{Ifindex: uint32(ifindex)}, ContextOut: &after}
 	code, err := program.Run(options)
@@ -58,12 +58,12 @@ func (d *Driver) TimeFromVM(nic plan.NIC, frames [][]byte, runs int) (time.Durat
 	}
 	defer statistics.Close()
 	ifindex, _ := linkOf(d.options.Link(nic))
-	before, err := d.objects.FromVm.Stats()
+	before, err := d.objects.FromVM.Stats()
 	if err != nil {
 		return 0, fmt.Errorf("time the NIC program: %w", err)
 	}
 	for i := range runs {
-		answer, _, err := d.run(d.objects.FromVm, ifindex, frames[i%len(frames)])
+		answer, _, err := d.run(d.objects.FromVM, ifindex, frames[i%len(frames)])
 		if err != nil {
 			return 0, fmt.Errorf("time the NIC program: %w", err)
 		}
@@ -71,7 +71,7 @@ func (d *Driver) TimeFromVM(nic plan.NIC, frames [][]byte, runs int) (time.Durat
 			return 0, fmt.Errorf("time the NIC program: it answers %d to frame %d, want %d: the plan does not let it through", answer, i%len(frames), answerRedirect)
 		}
 	}
-	after, err := d.objects.FromVm.Stats()
+	after, err := d.objects.FromVM.Stats()
 	if err != nil {
 		return 0, fmt.Errorf("time the NIC program: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 
 // Roots are the models that the table begins with, by section.
 var Roots = map[string][]string{
-	"network": {"ApplicationSecurityGroup", "Interface", "NatGateway", "PublicIPAddress", "Route", "RouteTable", "SecurityGroup",
+	"network": {"ApplicationSecurityGroup", "Interface", "NatGateway", "PublicIPAddress", "PublicIPPrefix", "Route", "RouteTable", "SecurityGroup",
 		"SecurityRule", "ServiceEndpointPolicy", "ServiceEndpointPolicyDefinition", "Subnet", "VirtualNetwork", "VirtualNetworkPeering", "Watcher"},
 	"storage": {"Account", "AccountCreateParameters", "AccountUpdateParameters"},
 	"compute": {"VirtualMachine", "VirtualMachineUpdate"},

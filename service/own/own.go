@@ -94,6 +94,9 @@ func decode(b *service.Body, into *service.Instance) error {
 	if err := decodeDelivery(p, into); err != nil {
 		return err
 	}
+	if err := checkDirect(into); err != nil {
+		return err
+	}
 	into.Rules = model.NetworkRules{DefaultAllow: true, Bypass: []string{"AzureServices"}}
 	if err := service.ReadPublicAccess(p.PublicNetworkAccess, &into.Rules); err != nil {
 		return err
@@ -149,7 +152,8 @@ func decodePorts(ports []port, into *service.Instance) error {
 		if one.Port < 1 || one.Port > 65535 || one.Port == 53 {
 			return service.Refuse(service.CodeInvalidFormat, field+".port", "The port %d is outside 1 to 65535, or 53, where the platform resolves names.", one.Port)
 		}
-		word, err := service.OneOf(one.Protocol, field+".protocol", string(model.WayTCP), string(model.WayTLS), string(model.WayHTTP), string(model.WayHTTPS))
+		word, err := service.OneOf(one.Protocol, field+".protocol", string(model.WayTCP), string(model.WayDirect), string(model.WayTLS),
+			string(model.WayHTTP), string(model.WayHTTPS))
 		if err != nil {
 			return err
 		}

@@ -12,18 +12,35 @@ import (
 var limits = service.Limits{IPRules: 400, VirtualNetworkRules: 400, ResourceAccessRules: 200, Code: "NetworkAclsLimitExceeded",
 	Message: "An account takes at most %d IP rules and %d virtual network rules."}
 
+// accountBody is what a body says that an account is made of. The rest of it is kept and answered.
+type accountBody struct {
+	SKU struct {
+		Name string `json:"name"`
+	} `json:"sku"`
+	Properties struct {
+		PublicNetworkAccess string               `json:"publicNetworkAccess"`
+		NetworkACLs         *service.NetworkACLs `json:"networkAcls"`
+		DNSEndpointType     string               `json:"dnsEndpointType"`
+		RoutingPreference   struct {
+			PublishInternetEndpoints  bool `json:"publishInternetEndpoints"`
+			PublishMicrosoftEndpoints bool `json:"publishMicrosoftEndpoints"`
+		} `json:"routingPreference"`
+	} `json:"properties"`
+}
+
 func decode(b *service.Body, account *service.Instance) error {
-	var body struct {
-		Properties struct {
-			PublicNetworkAccess string               `json:"publicNetworkAccess"`
-			NetworkACLs         *service.NetworkACLs `json:"networkAcls"`
-		} `json:"properties"`
-	}
+	var body accountBody
 	if err := b.Read(&body); err != nil {
 		return err
 	}
 	if !ValidName(account.Name) {
 		return service.Refuse("AccountNameInvalid", "name", "%s", InvalidName(account.Name))
+	}
+	if err := body.named(account); err != nil {
+		return err
+	}
+	if account.SKU = body.SKU.Name; account.SKU == "" {
+		account.SKU = defaultSKU
 	}
 	account.Ports = ports
 	account.Rules = model.NetworkRules{DefaultAllow: true, Bypass: []string{"AzureServices"}}
@@ -66,22 +83,16 @@ func render(a *service.Answer) {
 	object, properties, account := a.Object, a.Properties, a.Instance
 	service.Fill(object, "kind", "StorageV2")
 	sku := service.ObjectIn(object, "sku")
-	service.Fill(sku, "name", "Standard_LRS")
+	service.Fill(sku, "name", defaultSKU)
 	name, _ := sku["name"].(string)
 	sku["tier"], _, _ = strings.Cut(name, "_")
 	kind, _ := object["kind"].(string)
-	endpoints := make(map[string]any)
-	for _, part := range kinds[kind] {
-		endpoints[part] = "https://" + a.Host(part) + "/"
-	}
-	properties["primaryEndpoints"], properties["primaryLocation"], properties["statusOfPrimary"] = endpoints, string(account.Location), "available"
+	properties["primaryEndpoints"], properties["primaryLocation"], properties["statusOfPrimary"] = endpoints(a, kind), string(account.Location), "available"
 	properties["posternFrontAddress"] = account.Address.String()
 	service.Fill(properties, "accountMigrationInProgress", false)
 	service.Fill(properties, "isSkuConversionBlocked", false)
-	// The name of a redundant SKU is kept for clients' sake; a second copy is the backend's matter, and none is made here.
-	if pair := model.RegionPair(account.Location); pair != "" && strings.Contains(name, "G") {
-		properties["secondaryLocation"], properties["statusOfSecondary"] = string(pair), "available"
-	}
+	// A second copy is the backend's matter, and none is made here.
+	redundancy(a, name)
 	if sku["tier"] == "Premium" {
 		service.Fill(properties, "accessTier", "Premium")
 	} else if kind != "Storage" {

@@ -15,8 +15,8 @@ var actions = []service.Action{
 		func(name string, _ model.ResourceID) *service.Refusal {
 			return service.Conflict("StorageAccountAlreadyTaken", "name", "The storage account named %s is already taken.", name)
 		}, service.UsualName("AccountNameInvalid", "AlreadyExists")),
-	{Method: http.MethodPost, Path: TypeAccount + "/*/listKeys", Answer: listKeys},
-	{Method: http.MethodPost, Path: TypeAccount + "/*/regenerateKey", Answer: regenerateKey},
+	{Method: http.MethodPost, Path: TypeAccount + "/*/listAccountSas", Answer: accountSAS},
+	{Method: http.MethodPost, Path: TypeAccount + "/*/listServiceSas", Answer: serviceSAS},
 	{Method: http.MethodGet, Path: TypeAccount + "/*/blobServices/*", Answer: dataService("blobServices", "deleteRetentionPolicy")},
 	{Method: http.MethodGet, Path: TypeAccount + "/*/fileServices/*", Answer: dataService("fileServices", "shareDeleteRetentionPolicy")},
 }
@@ -28,36 +28,24 @@ func refuseName(name string) *service.Refusal {
 	return service.Refuse("AccountNameInvalid", "name", "%s", InvalidName(fmt.Sprintf("%.80s", name)))
 }
 
-type accountKeys struct {
-	Keys []accountKey `json:"keys"`
-}
-
-type accountKey struct {
-	Name        string `json:"keyName"`
-	Value       string `json:"value"`
-	Permissions string `json:"permissions"`
-}
-
-func listKeys(c *service.Call) (any, error) {
-	return accountKeys{[]accountKey{{"key1", c.Keys[0], "FULL"}, {"key2", c.Keys[1], "FULL"}}}, nil
-}
-
-// regenerateKey makes a key anew, and answers both.
-func regenerateKey(c *service.Call) (any, error) {
-	var wanted struct {
-		Name string `json:"keyName"`
-	}
+// accountSAS answers a token for an account, signed with one of its keys.
+func accountSAS(c *service.Call) (any, error) {
+	var wanted AccountSAS
 	if err := c.Read(&wanted); err != nil {
 		return nil, err
 	}
-	number, known := map[string]int{"key1": 0, "key2": 1}[strings.ToLower(wanted.Name)]
-	if !known {
-		return nil, service.Refuse(service.CodeInvalidContent, "keyName", "The keyName '%.40s' is none of the account's: use key1 or key2.", wanted.Name)
-	}
-	if err := c.RenewKey(number); err != nil {
+	token, err := wanted.Token(strings.ToLower(c.Names[0]), c.Keys)
+	return map[string]string{"accountSasToken": token}, err
+}
+
+// serviceSAS answers a token for a part of an account, signed with one of its keys.
+func serviceSAS(c *service.Call) (any, error) {
+	var wanted ServiceSAS
+	if err := c.Read(&wanted); err != nil {
 		return nil, err
 	}
-	return listKeys(c)
+	token, err := wanted.Token(strings.ToLower(c.Names[0]), c.Keys)
+	return map[string]string{"serviceSasToken": token}, err
 }
 
 type settings struct {

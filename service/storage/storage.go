@@ -27,7 +27,7 @@ var Service = &service.Service{
 	Name:      "storage",
 	Endpoint:  "Microsoft.Storage",
 	Zones:     zones,
-	ValidName: ValidName,
+	ValidName: validLabel,
 	Audiences: []string{"https://storage.azure.com"},
 	Trusted:   trusted,
 	Actions:   actions,
@@ -78,12 +78,14 @@ var trusted = []string{
 	"Microsoft.VideoIndexer/accounts",
 }
 
+var parts = []string{Table, Blob, Queue, File, DFS, Web}
+
 func zones(settings model.Settings) []model.Zone {
 	var list []model.Zone
-	for _, part := range []string{Table, Blob, Queue, File, DFS, Web} {
+	for _, part := range parts {
 		list = append(list, model.Zone{Suffix: part + "." + settings.StorageSuffix, Service: "storage", Space: "storage", Parent: settings.StorageSuffix, Part: part, Inner: part == Web})
 	}
-	return list
+	return append(list, numberedZones(settings)...)
 }
 
 // ValidName tells whether a text can be the name of an account: 3 to 24 letters and digits

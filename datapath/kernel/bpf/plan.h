@@ -27,6 +27,7 @@ struct node {
 	struct locator locator;
 	struct locator platform;
 	struct locator egress;
+	struct locator service; /* a gateway's: of its region's instances */
 	__u32 generation;
 	__u32 mtu;
 	__u32 fabric_ifindex;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 //go:build ignore
 
-/* The four programs of the kernel data path. They follow docs/packet.md, as the Go pipeline does. */
+/* The programs of the kernel data path. They follow docs/packet.md, as the Go pipeline does. */
 #include "outgoing.h"
 #include "incoming.h"
 #include "edge.h"
+#include "direct.h"
 
 char __license[] SEC("license") = "GPL"; /* the helpers that translate ask for it */
 
@@ -118,3 +119,29 @@ int edge_to_fabric(struct __sk_buff *skb)
 		return drop(0, REASON_UNSYNCED);
 	return enter_fabric(skb, node);
 }
+
+#define GATEWAY_PROGRAM(name, section, take, judge)                     \
+	SEC(section)                                                    \
+	int name(struct __sk_buff *skb)                                 \
+	{                                                               \
+		struct node *node = this_node();                        \
+		struct segment segment = {};                            \
+                                                                        \
+		if (!node)                                              \
+			return drop(0, REASON_UNSYNCED);                \
+		switch (take) {                                         \
+		case TAKEN_NOT_OURS:                                    \
+			return TC_ACT_UNSPEC;                           \
+		case TAKEN_MALFORMED:                                   \
+			return drop(0, REASON_MALFORMED);               \
+		case TAKEN:                                             \
+			break;                                          \
+		}                                                       \
+		return judge(skb, node, &segment);                      \
+	}
+
+/* At a gateway's fabric interface, and at its interface toward the Internet: what callers send, and what is answered. */
+GATEWAY_PROGRAM(gateway_from_fabric, "tcx/ingress", take_6(skb, node, &segment, true), judge_caller)
+GATEWAY_PROGRAM(gateway_to_fabric, "tcx/egress", take_6(skb, node, &segment, false), judge_server)
+GATEWAY_PROGRAM(gateway_from_internet, "tcx/ingress", take_4(skb, &segment, true), judge_caller)
+GATEWAY_PROGRAM(gateway_to_internet, "tcx/egress", take_4(skb, &segment, false), judge_server)

@@ -21,11 +21,49 @@ type PosternAddress struct {
 	Ipv4     uint32
 }
 
+type PosternBackend struct {
+	_       structs.HostLayout
+	Address PosternAddress
+	Port    uint16
+	Through uint16
+}
+
 type PosternCandidate struct {
 	_      structs.HostLayout
 	Bit    uint8
 	Bits   uint8
 	Target uint16
+}
+
+type PosternConnection struct {
+	_           structs.HostLayout
+	Opened      uint64
+	LastSeen    uint64
+	Received    uint64
+	Sent        uint64
+	CallerNext  uint32
+	ServerNext  uint32
+	Generation  uint32
+	Flags       uint32
+	Backend     PosternAddress
+	BackendPort uint16
+	Pad         uint16
+	Pad2        uint32
+}
+
+type PosternConnectionKey struct {
+	_          structs.HostLayout
+	Caller     PosternAddress
+	Server     PosternAddress
+	CallerPort uint16
+	ServerPort uint16
+}
+
+type PosternDialled struct {
+	_      structs.HostLayout
+	Server PosternAddress
+	Port   uint16
+	Pad    uint16
 }
 
 type PosternDirectoryKey struct {
@@ -212,6 +250,13 @@ type PosternErrorTo6Scratch struct {
 	}
 }
 
+type PosternEvent struct {
+	_          structs.HostLayout
+	Key        PosternConnectionKey
+	Reason     uint32
+	Connection PosternConnection
+}
+
 type PosternFlow struct {
 	_           structs.HostLayout
 	LastSeen    uint64
@@ -315,6 +360,7 @@ type PosternNode struct {
 	Locator          PosternLocator
 	Platform         PosternLocator
 	Egress           PosternLocator
+	Service          PosternLocator
 	Generation       uint32
 	Mtu              uint32
 	FabricIfindex    uint32
@@ -379,32 +425,62 @@ type PosternTarget struct {
 	Pad     uint32
 }
 
+type PosternVip struct {
+	_        structs.HostLayout
+	Callers  uint64
+	Service  uint32
+	Backends uint32
+	Instance uint32
+	Pad      uint32
+	Backend  [8]PosternBackend
+}
+
+type PosternVipKey struct {
+	_    structs.HostLayout
+	Ipv4 uint32
+	Port uint16
+	Pad  uint16
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	PosternMapCounters         = "counters"
-	PosternMapDirectory        = "directory"
-	PosternMapEgresses         = "egresses"
-	PosternMapFlows            = "flows"
-	PosternMapFragments        = "fragments"
-	PosternMapIngresses        = "ingresses"
-	PosternMapLinks            = "links"
-	PosternMapNics             = "nics"
-	PosternMapNodes            = "nodes"
-	PosternMapPolicies         = "policies"
-	PosternMapRoutes           = "routes"
-	PosternMapRules            = "rules"
-	PosternMapScratchesTo4     = "scratches_to_4"
-	PosternMapScratchesTo6     = "scratches_to_6"
-	PosternMapServices         = "services"
-	PosternMapSets             = "sets"
-	PosternMapTargets          = "targets"
-	PosternProgEdgeFromFabric  = "edge_from_fabric"
-	PosternProgEdgeToFabric    = "edge_to_fabric"
-	PosternProgFromFabric      = "from_fabric"
-	PosternProgFromVm          = "from_vm"
-	PosternVarIpv6ChecksumFlag = "ipv6_checksum_flag"
+	PosternMapCallers              = "callers"
+	PosternMapConnections          = "connections"
+	PosternMapCounters             = "counters"
+	PosternMapDirectory            = "directory"
+	PosternMapEgresses             = "egresses"
+	PosternMapEvents               = "events"
+	PosternMapEventsLost           = "events_lost"
+	PosternMapFlows                = "flows"
+	PosternMapFragments            = "fragments"
+	PosternMapIngresses            = "ingresses"
+	PosternMapLinks                = "links"
+	PosternMapNics                 = "nics"
+	PosternMapNodes                = "nodes"
+	PosternMapOrigins              = "origins"
+	PosternMapPolicies             = "policies"
+	PosternMapRoutes               = "routes"
+	PosternMapRules                = "rules"
+	PosternMapScratchesTo4         = "scratches_to_4"
+	PosternMapScratchesTo6         = "scratches_to_6"
+	PosternMapServed               = "served"
+	PosternMapServerSides          = "server_sides"
+	PosternMapServices             = "services"
+	PosternMapSets                 = "sets"
+	PosternMapTargets              = "targets"
+	PosternMapVips                 = "vips"
+	PosternProgEdgeFromFabric      = "edge_from_fabric"
+	PosternProgEdgeToFabric        = "edge_to_fabric"
+	PosternProgFromFabric          = "from_fabric"
+	PosternProgFromVm              = "from_vm"
+	PosternProgGatewayFromFabric   = "gateway_from_fabric"
+	PosternProgGatewayFromInternet = "gateway_from_internet"
+	PosternProgGatewayToFabric     = "gateway_to_fabric"
+	PosternProgGatewayToInternet   = "gateway_to_internet"
+	PosternVarDescribedEvent       = "described_event"
+	PosternVarIpv6ChecksumFlag     = "ipv6_checksum_flag"
 )
 
 // LoadPostern returns the embedded CollectionSpec for Postern.
@@ -449,39 +525,52 @@ type PosternSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type PosternProgramSpecs struct {
-	EdgeFromFabric *ebpf.ProgramSpec `ebpf:"edge_from_fabric"`
-	EdgeToFabric   *ebpf.ProgramSpec `ebpf:"edge_to_fabric"`
-	FromFabric     *ebpf.ProgramSpec `ebpf:"from_fabric"`
-	FromVm         *ebpf.ProgramSpec `ebpf:"from_vm"`
+	EdgeFromFabric      *ebpf.ProgramSpec `ebpf:"edge_from_fabric"`
+	EdgeToFabric        *ebpf.ProgramSpec `ebpf:"edge_to_fabric"`
+	FromFabric          *ebpf.ProgramSpec `ebpf:"from_fabric"`
+	FromVm              *ebpf.ProgramSpec `ebpf:"from_vm"`
+	GatewayFromFabric   *ebpf.ProgramSpec `ebpf:"gateway_from_fabric"`
+	GatewayFromInternet *ebpf.ProgramSpec `ebpf:"gateway_from_internet"`
+	GatewayToFabric     *ebpf.ProgramSpec `ebpf:"gateway_to_fabric"`
+	GatewayToInternet   *ebpf.ProgramSpec `ebpf:"gateway_to_internet"`
 }
 
 // PosternMapSpecs contains maps before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type PosternMapSpecs struct {
+	Callers      *ebpf.MapSpec `ebpf:"callers"`
+	Connections  *ebpf.MapSpec `ebpf:"connections"`
 	Counters     *ebpf.MapSpec `ebpf:"counters"`
 	Directory    *ebpf.MapSpec `ebpf:"directory"`
 	Egresses     *ebpf.MapSpec `ebpf:"egresses"`
+	Events       *ebpf.MapSpec `ebpf:"events"`
+	EventsLost   *ebpf.MapSpec `ebpf:"events_lost"`
 	Flows        *ebpf.MapSpec `ebpf:"flows"`
 	Fragments    *ebpf.MapSpec `ebpf:"fragments"`
 	Ingresses    *ebpf.MapSpec `ebpf:"ingresses"`
 	Links        *ebpf.MapSpec `ebpf:"links"`
 	Nics         *ebpf.MapSpec `ebpf:"nics"`
 	Nodes        *ebpf.MapSpec `ebpf:"nodes"`
+	Origins      *ebpf.MapSpec `ebpf:"origins"`
 	Policies     *ebpf.MapSpec `ebpf:"policies"`
 	Routes       *ebpf.MapSpec `ebpf:"routes"`
 	Rules        *ebpf.MapSpec `ebpf:"rules"`
 	ScratchesTo4 *ebpf.MapSpec `ebpf:"scratches_to_4"`
 	ScratchesTo6 *ebpf.MapSpec `ebpf:"scratches_to_6"`
+	Served       *ebpf.MapSpec `ebpf:"served"`
+	ServerSides  *ebpf.MapSpec `ebpf:"server_sides"`
 	Services     *ebpf.MapSpec `ebpf:"services"`
 	Sets         *ebpf.MapSpec `ebpf:"sets"`
 	Targets      *ebpf.MapSpec `ebpf:"targets"`
+	Vips         *ebpf.MapSpec `ebpf:"vips"`
 }
 
 // PosternVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type PosternVariableSpecs struct {
+	DescribedEvent   *ebpf.VariableSpec `ebpf:"described_event"`
 	Ipv6ChecksumFlag *ebpf.VariableSpec `ebpf:"ipv6_checksum_flag"`
 }
 
@@ -505,44 +594,60 @@ func (o *PosternObjects) Close() error {
 //
 // It can be passed to LoadPosternObjects or ebpf.CollectionSpec.LoadAndAssign.
 type PosternMaps struct {
+	Callers      *ebpf.Map `ebpf:"callers"`
+	Connections  *ebpf.Map `ebpf:"connections"`
 	Counters     *ebpf.Map `ebpf:"counters"`
 	Directory    *ebpf.Map `ebpf:"directory"`
 	Egresses     *ebpf.Map `ebpf:"egresses"`
+	Events       *ebpf.Map `ebpf:"events"`
+	EventsLost   *ebpf.Map `ebpf:"events_lost"`
 	Flows        *ebpf.Map `ebpf:"flows"`
 	Fragments    *ebpf.Map `ebpf:"fragments"`
 	Ingresses    *ebpf.Map `ebpf:"ingresses"`
 	Links        *ebpf.Map `ebpf:"links"`
 	Nics         *ebpf.Map `ebpf:"nics"`
 	Nodes        *ebpf.Map `ebpf:"nodes"`
+	Origins      *ebpf.Map `ebpf:"origins"`
 	Policies     *ebpf.Map `ebpf:"policies"`
 	Routes       *ebpf.Map `ebpf:"routes"`
 	Rules        *ebpf.Map `ebpf:"rules"`
 	ScratchesTo4 *ebpf.Map `ebpf:"scratches_to_4"`
 	ScratchesTo6 *ebpf.Map `ebpf:"scratches_to_6"`
+	Served       *ebpf.Map `ebpf:"served"`
+	ServerSides  *ebpf.Map `ebpf:"server_sides"`
 	Services     *ebpf.Map `ebpf:"services"`
 	Sets         *ebpf.Map `ebpf:"sets"`
 	Targets      *ebpf.Map `ebpf:"targets"`
+	Vips         *ebpf.Map `ebpf:"vips"`
 }
 
 func (m *PosternMaps) Close() error {
 	return _PosternClose(
+		m.Callers,
+		m.Connections,
 		m.Counters,
 		m.Directory,
 		m.Egresses,
+		m.Events,
+		m.EventsLost,
 		m.Flows,
 		m.Fragments,
 		m.Ingresses,
 		m.Links,
 		m.Nics,
 		m.Nodes,
+		m.Origins,
 		m.Policies,
 		m.Routes,
 		m.Rules,
 		m.ScratchesTo4,
 		m.ScratchesTo6,
+		m.Served,
+		m.ServerSides,
 		m.Services,
 		m.Sets,
 		m.Targets,
+		m.Vips,
 	)
 }
 
@@ -550,6 +655,7 @@ func (m *PosternMaps) Close() error {
 //
 // It can be passed to LoadPosternObjects or ebpf.CollectionSpec.LoadAndAssign.
 type PosternVariables struct {
+	DescribedEvent   *ebpf.Variable `ebpf:"described_event"`
 	Ipv6ChecksumFlag *ebpf.Variable `ebpf:"ipv6_checksum_flag"`
 }
 
@@ -557,10 +663,14 @@ type PosternVariables struct {
 //
 // It can be passed to LoadPosternObjects or ebpf.CollectionSpec.LoadAndAssign.
 type PosternPrograms struct {
-	EdgeFromFabric *ebpf.Program `ebpf:"edge_from_fabric"`
-	EdgeToFabric   *ebpf.Program `ebpf:"edge_to_fabric"`
-	FromFabric     *ebpf.Program `ebpf:"from_fabric"`
-	FromVm         *ebpf.Program `ebpf:"from_vm"`
+	EdgeFromFabric      *ebpf.Program `ebpf:"edge_from_fabric"`
+	EdgeToFabric        *ebpf.Program `ebpf:"edge_to_fabric"`
+	FromFabric          *ebpf.Program `ebpf:"from_fabric"`
+	FromVm              *ebpf.Program `ebpf:"from_vm"`
+	GatewayFromFabric   *ebpf.Program `ebpf:"gateway_from_fabric"`
+	GatewayFromInternet *ebpf.Program `ebpf:"gateway_from_internet"`
+	GatewayToFabric     *ebpf.Program `ebpf:"gateway_to_fabric"`
+	GatewayToInternet   *ebpf.Program `ebpf:"gateway_to_internet"`
 }
 
 func (p *PosternPrograms) Close() error {
@@ -569,6 +679,10 @@ func (p *PosternPrograms) Close() error {
 		p.EdgeToFabric,
 		p.FromFabric,
 		p.FromVm,
+		p.GatewayFromFabric,
+		p.GatewayFromInternet,
+		p.GatewayToFabric,
+		p.GatewayToInternet,
 	)
 }
 
