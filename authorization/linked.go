@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"postern/service/all"
 )
 
 // joinViaServiceEndpoint is the right to name a subnet in the network rules of a service (FW-14).
@@ -41,7 +43,7 @@ var subnetLinks = []link{{"networkSecurityGroup.id", joinGroup}, {"routeTable.id
 var ruleLinks = []link{{"sourceApplicationSecurityGroups[].id", joinASGByRule}, {"destinationApplicationSecurityGroups[].id", joinASGByRule}}
 
 // links are the references that take a right, by type in lower case: Azure's linked access checks, as far as its documents
-// tell of them. Types that come with other services are here already.
+// tell of them. Types that come with other services are here already; those of service/ are known by themselves, see Links.
 var links = map[string][]link{
 	"microsoft.network/virtualnetworks": append(within("properties.subnets[].properties.", subnetLinks),
 		link{"properties.virtualNetworkPeerings[].properties.remoteVirtualNetwork.id", peerNetwork}),
@@ -58,22 +60,8 @@ var links = map[string][]link{
 		{"properties.ipConfigurations[].properties.subnet.id", joinSubnet},
 		{"properties.ipConfigurations[].properties.publicIPAddress.id", joinAddress},
 		{"properties.ipConfigurations[].properties.applicationSecurityGroups[].id", joinASGByNIC}},
-	"microsoft.compute/virtualmachines":                     {{"properties.networkProfile.networkInterfaces[].id", joinInterface}},
-	"microsoft.storage/storageaccounts":                     {{"properties.networkAcls.virtualNetworkRules[].id", joinViaServiceEndpoint}},
-	"microsoft.keyvault/vaults":                             {{"properties.networkAcls.virtualNetworkRules[].id", joinViaServiceEndpoint}},
-	"microsoft.cognitiveservices/accounts":                  {{"properties.networkAcls.virtualNetworkRules[].id", joinViaServiceEndpoint}},
-	"microsoft.containerregistry/registries":                {{"properties.networkRuleSet.virtualNetworkRules[].id", joinViaServiceEndpoint}},
-	"microsoft.documentdb/databaseaccounts":                 {{"properties.virtualNetworkRules[].id", joinViaServiceEndpoint}},
-	"microsoft.sql/servers/virtualnetworkrules":             {{"properties.virtualNetworkSubnetId", joinViaServiceEndpoint}},
-	"microsoft.dbforpostgresql/servers/virtualnetworkrules": {{"properties.virtualNetworkSubnetId", joinViaServiceEndpoint}},
-	"microsoft.dbformysql/servers/virtualnetworkrules":      {{"properties.virtualNetworkSubnetId", joinViaServiceEndpoint}},
-	"microsoft.dbformariadb/servers/virtualnetworkrules":    {{"properties.virtualNetworkSubnetId", joinViaServiceEndpoint}},
-	"microsoft.eventhub/namespaces/networkrulesets":         {{"properties.virtualNetworkRules[].subnet.id", joinViaServiceEndpoint}},
-	"microsoft.servicebus/namespaces/networkrulesets":       {{"properties.virtualNetworkRules[].subnet.id", joinViaServiceEndpoint}},
-	"microsoft.datalakestore/accounts/virtualnetworkrules":  {{"properties.subnetId", joinViaServiceEndpoint}},
-	"microsoft.datalakestore/accounts":                      {{"properties.virtualNetworkRules[].properties.subnetId", joinViaServiceEndpoint}},
-	"microsoft.web/sites":                                   {{"properties.siteConfig.ipSecurityRestrictions[].vnetSubnetResourceId", joinViaServiceEndpoint}},
-	"microsoft.web/sites/config":                            {{"properties.ipSecurityRestrictions[].vnetSubnetResourceId", joinViaServiceEndpoint}},
+	"microsoft.compute/virtualmachines": {{"properties.networkProfile.networkInterfaces[].id", joinInterface}},
+	"microsoft.web/sites/config":        {{"properties.ipSecurityRestrictions[].vnetSubnetResourceId", joinViaServiceEndpoint}},
 }
 
 func within(prefix string, list []link) []link {
@@ -86,22 +74,62 @@ func within(prefix string, list []link) []link {
 
 // Links are what a body of a type refers to and needs rights on, each once, in the table's order. Members are found whatever
 // their case, all of those that differ by case alone, so that no spelling gets past the check. What is not JSON has none.
+//
+// An instance of a service, or a child of one, refers to every subnet whose id stands anywhere in its properties: each
+// service has a form of its own for rules, and some read several (FW-14).
 func Links(typ string, body []byte) []Link {
-	places := append(slices.Clone(links[strings.ToLower(typ)]), actAs)
+	places, ofService := append(slices.Clone(links[strings.ToLower(typ)]), actAs), isService(typ)
 	var value any
 	if json.Unmarshal(body, &value) != nil {
 		return nil // it is refused by whoever reads it
 	}
 	var found []Link
+	add := func(action, id string) {
+		one := Link{action, strings.TrimRight(id, "/")}
+		if one.Scope != "" && !slices.ContainsFunc(found, func(l Link) bool { return l.Action == one.Action && strings.EqualFold(l.Scope, one.Scope) }) {
+			found = append(found, one)
+		}
+	}
 	for _, place := range places {
-		collect(value, strings.Split(place.path, "."), func(id string) {
-			one := Link{place.action, strings.TrimRight(id, "/")}
-			if one.Scope != "" && !slices.ContainsFunc(found, func(l Link) bool { return l.Action == one.Action && strings.EqualFold(l.Scope, one.Scope) }) {
-				found = append(found, one)
+		collect(value, strings.Split(place.path, "."), func(id string) { add(place.action, id) })
+	}
+	if object, ok := value.(map[string]any); ok && ofService {
+		for _, member := range slices.Sorted(maps.Keys(object)) {
+			if strings.EqualFold(member, "properties") {
+				subnets(object[member], func(id string) { add(joinViaServiceEndpoint, id) })
 			}
-		})
+		}
 	}
 	return found
+}
+
+// isService tells whether a type is one of service/, or a child of one.
+func isService(typ string) bool {
+	if _, own := all.Type(typ); own != nil {
+		return true
+	}
+	parent := typ[:max(strings.LastIndexByte(typ, '/'), 0)]
+	_, own := all.Type(parent)
+	return own != nil
+}
+
+// subnets hands over every text in a value that is the id of a subnet.
+func subnets(value any, found func(string)) {
+	switch value := value.(type) {
+	case string:
+		segments := strings.Split(strings.ToLower(strings.Trim(value, "/")), "/")
+		if len(segments) == 10 && slices.Equal([]string{segments[4], segments[5], segments[6], segments[8]}, []string{"providers", "microsoft.network", "virtualnetworks", "subnets"}) {
+			found(value)
+		}
+	case []any:
+		for _, element := range value {
+			subnets(element, found)
+		}
+	case map[string]any:
+		for _, member := range slices.Sorted(maps.Keys(value)) {
+			subnets(value[member], found)
+		}
+	}
 }
 
 // collect hands over every text at a path.

@@ -143,11 +143,25 @@ func (w *callers) open(ctx context.Context) (*call, error) {
 }
 
 // ask makes one request, which the gateway must let through to the service: that one has its own say about who asks.
-func (c *call) ask() error {
+func (c *call) ask() error { return c.request("") }
+
+// askLast is ask, and the gateway closes the connection behind it. Who closes first keeps the connection's port for a
+// minute: the VM would run out of them.
+func (c *call) askLast() error {
+	if err := c.request("Connection: close\r\n"); err != nil {
+		return err
+	}
+	if _, err := c.reader.ReadByte(); err != io.EOF {
+		return fmt.Errorf("behind the last answer: %w", err)
+	}
+	return nil
+}
+
+func (c *call) request(header string) error {
 	if err := c.SetDeadline(time.Now().Add(dialPatient)); err != nil {
 		return err
 	}
-	if _, err := io.WriteString(c, "GET /Tables HTTP/1.1\r\nHost: "+callersHost+"\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(c, "GET /Tables HTTP/1.1\r\nHost: "+callersHost+"\r\n"+header+"\r\n"); err != nil {
 		return err
 	}
 	response, err := http.ReadResponse(c.reader, nil)
@@ -158,7 +172,10 @@ func (c *call) ask() error {
 	if code := response.Header.Get("x-ms-error-code"); response.StatusCode >= 500 || code == "AuthorizationFailure" {
 		err = errors.Join(err, fmt.Errorf("the account answered %d %s", response.StatusCode, code))
 	}
-	return errors.Join(err, response.Body.Close(), c.SetDeadline(time.Time{}))
+	if err = errors.Join(err, response.Body.Close()); header == "" {
+		err = errors.Join(err, c.SetDeadline(time.Time{}))
+	}
+	return err
 }
 
 // openMany opens connections side by side. Those that were opened are answered beside an error too.

@@ -11,6 +11,7 @@ import (
 
 	"postern/cloud"
 	"postern/gateway"
+	"postern/node"
 )
 
 // SoakOptions of Soak; the zero value is what the promise wants.
@@ -46,7 +47,7 @@ func (o SoakOptions) settled() (SoakOptions, error) {
 }
 
 // SoakRows are the ids of what Soak reports, in its order.
-var SoakRows = []string{"soak-held", "soak-calls", "soak-failed", "soak-held-failed", "soak-unlogged"}
+var SoakRows = []string{"soak-held", "soak-calls", "soak-failed", "soak-held-failed", "soak-unlogged", "soak-memory", "soak-descriptors"}
 
 // soakRequests are made on each connection that comes and goes.
 const soakRequests = 3
@@ -57,7 +58,10 @@ const soakRequests = 3
 //   - calls: connections that came, made three requests and went, a second;
 //   - failed: of these, how many could not; any fails;
 //   - held-failed: of those that were held, how many could make no request at the end; any fails;
-//   - unlogged: requests that have no line in the access log and are not counted as lost; any fails.
+//   - unlogged: requests that have no line in the access log and are not counted as lost; any fails;
+//   - memory: the most that the gateway's process held in the second half of the churn, beside the first half: more than 1.2
+//     times fails, where it is more than 64 MiB;
+//   - descriptors: files that the gateway has open when all have gone, more than before the first came; more than 16 fail.
 //
 // The gateway closes a connection after two idle minutes, so those that are held make a request each minute.
 func Soak(ctx context.Context, options SoakOptions) (report Report, err error) {
@@ -72,6 +76,12 @@ func Soak(ctx context.Context, options SoakOptions) (report Report, err error) {
 		return report, fmt.Errorf("benchmark: %w", err)
 	}
 	defer func() { err = errors.Join(err, world.close()) }()
+	before, err := world.vitals(ctx)
+	if err != nil {
+		return report, fmt.Errorf("benchmark: %w", err)
+	}
+	lines := world.countLines()
+	defer lines.tail.Close()
 	options.Progress(fmt.Sprintf("opening %d connections", options.Connections))
 	held, err := world.openMany(ctx, options.Connections)
 	defer closeAll(held)
@@ -86,7 +96,7 @@ func Soak(ctx context.Context, options SoakOptions) (report Report, err error) {
 	var why error
 	var once sync.Once
 	var work sync.WaitGroup
-	began := time.Now()
+	start := time.Now()
 	for range options.Callers {
 		work.Go(func() {
 			for churn.Err() == nil {
@@ -110,19 +120,57 @@ func Soak(ctx context.Context, options SoakOptions) (report Report, err error) {
 			}
 		}
 	})
+	var memory []float64
+	work.Go(func() { // so that no part of the log is removed before it is read
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-churn.Done():
+				return
+			case <-ticker.C:
+				_, _ = lines.look() // the last look tells what went wrong
+			}
+		}
+	})
+	work.Go(func() { // twenty samples, and one at the end
+		ticker := time.NewTicker(max(options.For/20, time.Millisecond))
+		defer ticker.Stop()
+		for {
+			select {
+			case <-churn.Done():
+				return
+			case <-ticker.C:
+				if now, err := world.vitals(churn); err == nil {
+					memory = append(memory, now.resident)
+				}
+			}
+		}
+	})
 	work.Wait()
-	took := time.Since(began)
+	took := time.Since(start)
 	if ctx.Err() != nil {
 		return report, fmt.Errorf("benchmark: %w", context.Cause(ctx))
 	}
 	heldFailed.Store(askAll(held, &asked))
-	if why != nil {
-		options.Progress("the first failure: " + why.Error())
-	}
-	unlogged, err := world.unlogged(ctx, int(asked.Load()))
+	end, err := world.vitals(ctx)
 	if err != nil {
 		return report, fmt.Errorf("benchmark: %w", err)
 	}
+	memory = append(memory, end.resident)
+	if why != nil {
+		options.Progress("the first failure: " + why.Error())
+	}
+	unlogged, err := lines.unlogged(ctx, int(asked.Load()))
+	if err != nil {
+		return report, fmt.Errorf("benchmark: %w", err)
+	}
+	closeAll(held)
+	after, err := world.backTo(ctx, before)
+	if err != nil {
+		return report, fmt.Errorf("benchmark: %w", err)
+	}
+	left := max(0, after.descriptors-before.descriptors)
 	none := func(id, unit string, count int64, runs int) Row {
 		value := float64(count)
 		return Row{ID: id, Unit: unit, Ours: value, Min: value, Max: value, Runs: runs, AtMost: true, Pass: count == 0}
@@ -134,6 +182,8 @@ func Soak(ctx context.Context, options SoakOptions) (report Report, err error) {
 		none("soak-failed", "calls", failed.Load(), int(calls.Load())),
 		none("soak-held-failed", "connections", heldFailed.Load(), len(held)),
 		none("soak-unlogged", "requests", int64(unlogged), int(asked.Load())),
+		memoryRow(memory),
+		{ID: "soak-descriptors", Unit: "files", Ours: left, Min: left, Max: left, Runs: 1, Target: descriptorSlack, AtMost: true, Pass: left <= descriptorSlack},
 	}
 	return report, nil
 }
@@ -145,8 +195,12 @@ func (w *callers) call(ctx context.Context, asked *atomic.Int64) error {
 		return err
 	}
 	asked.Add(1)
-	for range soakRequests - 1 {
-		if err := one.ask(); err != nil {
+	for i := range soakRequests - 1 {
+		ask := one.ask
+		if i == soakRequests-2 {
+			ask = one.askLast
+		}
+		if err := ask(); err != nil {
 			return errors.Join(err, one.Close())
 		}
 		asked.Add(1)
@@ -177,19 +231,43 @@ func askAll(open []*call, asked *atomic.Int64) (failed int64) {
 	return failures.Load()
 }
 
+// lineCount follows the gateway's access log while it is written and counts the requests in it: the log of a long churn does
+// not stay whole.
+type lineCount struct {
+	mu    sync.Mutex
+	tail  *gateway.Tail
+	lines int
+	err   error // of the last look
+}
+
+func (w *callers) countLines() *lineCount {
+	return &lineCount{tail: gateway.NewTail(node.LogFile(w.running.Dir(), "gateway"))}
+}
+
+// look counts what is new, and answers how many requests have a line so far, or are counted as lost.
+func (c *lineCount) look() (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for more := c.err == nil; more; {
+		var entries []gateway.Entry
+		entries, more, c.err = c.tail.Read()
+		for _, entry := range entries {
+			if entry.Account == "callee" && entry.StatusText != gateway.StatusConnectionRevoked {
+				c.lines++
+			}
+			c.lines += int(entry.LostLines)
+		}
+		more = more && c.err == nil
+	}
+	return c.lines, c.err
+}
+
 // unlogged waits until every request has its line or is counted as lost, and tells how many have neither.
-func (w *callers) unlogged(ctx context.Context, asked int) (missing int, err error) {
+func (c *lineCount) unlogged(ctx context.Context, asked int) (missing int, err error) {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for deadline := time.Now().Add(endLimit); ; {
-		entries, err := w.running.AccessLog(ctx)
-		lines := 0
-		for _, entry := range entries {
-			if entry.Account == "callee" && entry.StatusText != gateway.StatusConnectionRevoked {
-				lines++
-			}
-			lines += int(entry.LostLines)
-		}
+		lines, err := c.look()
 		if missing = max(0, asked-lines); err != nil || missing == 0 || time.Now().After(deadline) {
 			return missing, err
 		}

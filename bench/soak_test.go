@@ -30,6 +30,24 @@ func TestSoak(t *testing.T) {
 	left(t, folders)
 }
 
+// Memory that grows and grows is told from a heap that finds its size.
+func TestSoakMemory(t *testing.T) {
+	const mebibyte = 1 << 20
+	for _, test := range []struct {
+		samples []float64
+		pass    bool
+	}{
+		{[]float64{250, 390, 391, 390, 390, 392}, true}, {[]float64{250, 350, 450, 550, 650, 750}, false}, {[]float64{20, 30, 40, 50, 60, 70}, true}, {[]float64{100}, true},
+	} {
+		for i := range test.samples {
+			test.samples[i] *= mebibyte
+		}
+		if row := memoryRow(test.samples); row.Pass != test.pass || row.Runs != len(test.samples) {
+			t.Errorf("%v: got %+v", test.samples, row)
+		}
+	}
+}
+
 func TestSoakOptions(t *testing.T) {
 	for _, options := range []SoakOptions{{For: -1}, {Connections: -1}, {Callers: -1}} {
 		if _, err := Soak(t.Context(), options); err == nil {

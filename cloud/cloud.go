@@ -34,6 +34,9 @@ type Options struct {
 	DataPath string // Kernel, Userspace, or "" for the kernel's where it can run
 	Log      *slog.Logger
 
+	// AccessLog bounds the access log of each gateway: MaxBytes and MaxParts. It has no path; a zero takes the default.
+	AccessLog gateway.LogFile
+
 	// Program is the postern executable, for the processes of the kernel data path; "" for this process's own.
 	Program string
 }
@@ -45,6 +48,7 @@ type Cloud struct {
 	dataPath  string
 	fallback  error
 	log       *slog.Logger
+	logFile   gateway.LogFile // the bounds of access logs
 	control   *control.Plane
 	client    *client.Client
 	authority []byte
@@ -82,7 +86,7 @@ func CAFile(dir string) string { return filepath.Join(dir, "ca.pem") }
 
 // Start starts a cloud on a state folder. It is empty, or what the folder had.
 func Start(ctx context.Context, options Options) (*Cloud, error) {
-	c := &Cloud{dir: options.Dir, dataPath: options.DataPath, log: options.Log, changed: make(chan struct{})}
+	c := &Cloud{dir: options.Dir, dataPath: options.DataPath, log: options.Log, logFile: options.AccessLog, changed: make(chan struct{})}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

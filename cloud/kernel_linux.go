@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/cilium/ebpf"
@@ -123,6 +124,17 @@ func (w *kernelWorld) removeNodes(snapshot *model.Snapshot) error {
 
 func (w *kernelWorld) pins() string { return filepath.Join(w.cloud.dir, "bpf") }
 
+// logArguments tell a gateway's process how much of its access log is kept.
+func (c *Cloud) logArguments() (arguments []string) {
+	if c.logFile.MaxBytes > 0 {
+		arguments = append(arguments, "--access-log-size", strconv.FormatInt(c.logFile.MaxBytes>>20, 10))
+	}
+	if c.logFile.MaxParts > 0 {
+		arguments = append(arguments, "--access-log-keep", strconv.Itoa(c.logFile.MaxParts))
+	}
+	return arguments
+}
+
 func (w *kernelWorld) addNode(wanted *model.Node) error {
 	made := &kernelNode{}
 	var err error
@@ -145,6 +157,7 @@ func (w *kernelWorld) addNode(wanted *model.Node) error {
 			inside = made.gateway.Namespace
 		}
 		arguments = append([]string{"gateway"}, append(arguments, "--pins", w.pins(), "--fabric", lab.FabricLink, "--internet", lab.InternetLink)...)
+		arguments = append(arguments, w.cloud.logArguments()...)
 	default:
 		err = fmt.Errorf("role %q: want host, gateway or edge", wanted.Role)
 	}

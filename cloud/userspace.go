@@ -128,7 +128,7 @@ func (w *userspaceWorld) addNode(wanted *model.Node) error {
 		run = func() error {
 			return node.RunGateway(ctx, node.GatewayOptions{
 				Name: wanted.Name, Dir: w.cloud.dir, Store: w.cloud.control.Store.Store, Log: w.cloud.log,
-				Sockets: stackSockets{stack}, Reach: stack.Apply,
+				Sockets: stackSockets{stack}, Reach: stack.Apply, AccessLog: w.cloud.logFile,
 			})
 		}
 	case model.RoleHost:

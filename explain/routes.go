@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"net/netip"
 
 	"postern/model"
@@ -34,10 +35,20 @@ func (w *walk) listRoutes(destination netip.Addr, steps []pipeline.Step) error {
 	for _, candidate := range asked.Candidates {
 		if !candidate.Enabled {
 			w.out.Routes = append(w.out.Routes, Candidate{State: NotEnabled, Prefix: candidate.Prefix, Source: model.SourceDefault,
-				NextHopType: model.NextHopServiceEndpoint, Name: candidate.Endpoint, Rule: candidate.Rule, Why: candidate.Detail})
+				NextHopType: model.NextHopServiceEndpoint, Name: cmp.Or(candidate.Endpoint, w.cloud.ownEndpoint(candidate.Bit)), Rule: candidate.Rule, Why: candidate.Detail})
 		}
 	}
 	return nil
+}
+
+// ownEndpoint is the name of an endpoint of the operator's own.
+func (c *Cloud) ownEndpoint(bit uint8) string {
+	for _, one := range c.snapshot.Services() {
+		if one.Bit == bit {
+			return one.Endpoint
+		}
+	}
+	return ""
 }
 
 func candidateOf(route routes.Candidate, state CandidateState) Candidate {

@@ -81,6 +81,7 @@ type AccessLog struct {
 // queued is an entry, or a wish to hear when everything before it is written.
 type queued struct {
 	entry  Entry
+	more   []Entry // behind it
 	synced chan<- struct{}
 }
 
@@ -118,6 +119,38 @@ func (l *AccessLog) Record(entry Entry) {
 		}
 	}
 	l.lose(1)
+}
+
+// recordAll takes entries that come all at once, as one of those that may wait.
+func (l *AccessLog) recordAll(entries []Entry) {
+	if len(entries) == 0 {
+		return
+	}
+	if !l.closing.Load() {
+		select {
+		case l.queue <- queued{entry: entries[0], more: entries[1:]}:
+			l.soon()
+			return
+		default:
+		}
+	}
+	l.lose(uint64(len(entries)))
+}
+
+// recordWaiting takes the entry of who has nothing else to do: it waits for a place.
+func (l *AccessLog) recordWaiting(entry Entry) {
+	if l.closing.Load() {
+		l.lose(1)
+		return
+	}
+	if len(l.queue) > cap(l.queue)/2 {
+		l.soon()
+	}
+	select {
+	case l.queue <- queued{entry: entry}:
+	case <-l.stop:
+		l.lose(1)
+	}
 }
 
 // soon wakes the writer from its pause.
@@ -236,6 +269,12 @@ func (b *batch) take(item queued) {
 		return
 	}
 	b.add(item.entry)
+	for _, entry := range item.more {
+		if b.buffer.Len() >= maxWrite {
+			b.flush()
+		}
+		b.add(entry)
+	}
 }
 
 func (b *batch) add(entry Entry) {

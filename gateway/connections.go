@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -49,8 +50,11 @@ type connection struct {
 	mu       sync.Mutex
 	admitted map[string]*admission // by the key of the instance's id
 	revoked  bool
-	missing  string // why, for one that logs itself
-	cancel   func() // ends the requests under way; nil before the first
+	missing  string          // why, for one that logs itself
+	cancel   func()          // ends the requests under way; nil before the first
+	backend  net.Conn        // of the request under way, or that it is joined with; nil for none
+	joined   bool            // it is passed through to backend, until its end
+	own      *http.Transport // to backends that are told who calls; nil before the first such request
 }
 
 // registry is every open connection.
@@ -91,6 +95,15 @@ func (r *registry) len() int {
 	return len(r.open)
 }
 
+// forget removes connections.
+func (r *registry) forget(list ...*connection) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range list {
+		delete(r.open, c)
+	}
+}
+
 // Read notes that the client has sent something.
 func (c *connection) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
@@ -129,29 +142,23 @@ func (c *connection) CloseWrite() error {
 // reset closes the connection with a TCP reset, where the connection can.
 func (c *connection) reset() {
 	c.closing.Do(func() {
+		reset(c.Conn) // before anybody who hears of the end can close it in order
 		c.forget()
-		if resetter, ok := c.Conn.(Resetter); ok {
-			c.closed = resetter.Reset()
-			return
-		}
-		if l, ok := c.Conn.(lingerer); ok {
-			// Where it fails the connection is gone already, or closes without the reset: closed it is in any case.
-			_ = l.SetLinger(0)
-		}
 		c.closed = c.Conn.Close()
 	})
 }
 
-// forget leaves the registry and cancels the requests under way, so that none goes on to a backend.
+// forget leaves the registry and ends the requests under way, so that none goes on to a backend.
 func (c *connection) forget() {
-	c.registry.mu.Lock()
-	delete(c.registry.open, c)
-	c.registry.mu.Unlock()
+	c.registry.forget(c)
 	c.mu.Lock()
-	cancel := c.cancel
+	cancel, own := c.cancel, c.own
 	c.mu.Unlock()
 	if cancel != nil {
 		cancel()
+	}
+	if own != nil {
+		own.CloseIdleConnections()
 	}
 }
 
@@ -209,42 +216,6 @@ func (c *connection) revokedFor() (missing string, revoked bool) {
 // logsItself tells whether the connection has one line in the log, at its end, and not one for each request.
 func (c *connection) logsItself() bool {
 	return c.protocol != string(model.WayHTTP) && c.protocol != string(model.WayHTTPS)
-}
-
-// revocation is an instance that a connection may use no longer.
-type revocation struct {
-	connection *connection
-	was        admission
-	now        Decision
-}
-
-// rejudge asks again for every instance that the connection was admitted to, by its name: another instance may have it
-// now. Where one is refused, the connection is marked, so that it admits nothing more, and all that is refused is answered:
-// the caller shall reset it.
-func (c *connection) rejudge(snapshot *Snapshot) []revocation {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.revoked || len(c.admitted) == 0 {
-		return nil
-	}
-	before := c.admitted
-	c.admitted = make(map[string]*admission, len(before))
-	var revoked []revocation
-	for _, was := range before {
-		caller := Identify(snapshot, c.local, c.peer)
-		caller.Managed = was.caller.Managed
-		target := snapshot.again(was.target)
-		decision := Judge(snapshot, caller, target)
-		if !decision.Allow {
-			revoked = append(revoked, revocation{connection: c, was: *was, now: decision})
-			continue
-		}
-		c.admitted[target.Instance.key] = &admission{snapshot: snapshot, caller: caller, target: target, decision: decision}
-	}
-	if c.revoked = len(revoked) > 0; c.revoked {
-		c.missing = revoked[0].now.Missing
-	}
-	return revoked
 }
 
 // addressOf reads IP and port of a net.Addr; zero where it has none.

@@ -167,7 +167,7 @@ func (l fabricListener) Saying() (net.Listener, say) {
 // rig is a running gateway with a log that can be read.
 type rig struct {
 	*Gateway
-	t   *testing.T
+	t   testing.TB
 	log *AccessLog
 
 	mu     sync.Mutex
@@ -182,7 +182,7 @@ func (r *rig) Write(p []byte) (int, error) {
 	return r.buffer.Write(p)
 }
 
-func newRig(t *testing.T, change func(*Config)) *rig {
+func newRig(t testing.TB, change func(*Config)) *rig {
 	t.Helper()
 	r := &rig{t: t}
 	r.log = NewAccessLog(r, 0)

@@ -150,8 +150,8 @@ func orDefault(value *time.Duration, otherwise time.Duration) {
 }
 
 // Apply puts a node's plan in force, wholly or, with an error, not at all. When it returns, every request is judged by
-// the new plan, and every open connection that the new plan does not admit to an account it has used has been reset and
-// logged. Applying the same plan twice is safe.
+// the new plan, and every open connection that the new plan does not admit to an instance it has used has been reset; its
+// line is on its way to the log. Applying the same plan twice is safe.
 func (g *Gateway) Apply(node plan.Node) error {
 	snapshot, err := NewSnapshot(node)
 	if err != nil {
@@ -163,36 +163,9 @@ func (g *Gateway) Apply(node plan.Node) error {
 	g.before.Store(g.snapshot.Swap(snapshot))
 	g.admission.Unlock()
 	g.health.watch(snapshot)
-	if err := g.applyDirect(snapshot); err != nil {
-		return err
-	}
-	for _, c := range g.connections.all() {
-		revoked := c.rejudge(snapshot)
-		if len(revoked) == 0 {
-			continue
-		}
-		c.reset()
-		g.metrics.revoked.Inc()
-		if c.logsItself() {
-			continue
-		}
-		for _, r := range revoked {
-			g.config.AccessLog.Record(r.entry())
-		}
-	}
-	return nil
-}
-
-// entry is the log line of a revoked connection: whom the connection was, and which rule it misses now.
-func (r revocation) entry() Entry {
-	now := time.Now()
-	entry := Entry{
-		Time: now.UTC(), Protocol: r.connection.protocol, StatusText: StatusConnectionRevoked,
-		DurationMs: milliseconds(now.Sub(r.connection.since)), Rule: r.was.decision.Rule, MissingRule: r.now.Missing,
-	}
-	entry.setTarget(r.was.target)
-	entry.setCaller(r.was.caller, r.was.snapshot)
-	return entry
+	err = g.applyDirect(snapshot)
+	g.revoke(snapshot) // in any case: requests are judged by the new plan already
+	return err
 }
 
 // Snapshot is the plan in force; nil before the first Apply.

@@ -42,6 +42,11 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	c := r.Context().Value(connectionKey{}).(*connection)
 	c.asked.Add(-1)
 	start := time.Now()
+	if len(r.TransferEncoding) > 0 {
+		// A Content-Length may have stood beside it, which net/http takes away: then the connection must end after the answer,
+		// since whoever is in front of us may have read another end of the request (RFC 9112 section 6.1).
+		w.Header().Set("Connection", "close")
+	}
 	body := watchBody(w, r, g.config.StallTimeout)
 	answer := &response{ResponseWriter: w, spoken: &service.DefaultHTTP}
 	exchange := &exchange{
@@ -64,16 +69,17 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		if id := answer.Header().Get(answer.spoken.RequestID); id != "" {
 			entry.RequestID = id
 		}
+		missing, revoked := c.revokedFor()
 		switch {
-		case c.isRevoked():
-			entry.StatusText = StatusConnectionRevoked
+		case revoked:
+			entry.StatusText, entry.MissingRule = StatusConnectionRevoked, missing
 		case !finished || body.failed.Load():
 			entry.StatusText = StatusNetworkError
 		default:
 			entry.StatusText = answer.text()
 		}
 		g.config.AccessLog.Record(*entry)
-		g.metrics.request(entry.Service, entry.StatusCode, exchange.decision, duration)
+		g.metrics.request(exchange.label, entry.StatusCode, exchange.decision, duration)
 	}()
 	g.answer(answer, r, c, exchange)
 	finished = true
@@ -83,6 +89,13 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 type exchange struct {
 	entry    Entry
 	decision string
+	label    string // of metrics
+}
+
+// asks notes who was asked for.
+func (x *exchange) asks(target Target) {
+	x.entry.setTarget(target)
+	x.label = labelOf(target)
 }
 
 // unknownOperation stands for a request whose meaning is not known. The backend still judges it.
@@ -105,7 +118,7 @@ func (g *Gateway) answer(w *response, r *http.Request, c *connection, x *exchang
 	if err != nil && target.Service == nil {
 		target.Service, target.Part = snapshot.zonesInForce().guess(r.Host)
 	}
-	x.entry.setTarget(target)
+	x.asks(target)
 	if target.Service == nil {
 		target.Service = snapshot.serviceFor(caller)
 	}
@@ -133,7 +146,7 @@ func (g *Gateway) answer(w *response, r *http.Request, c *connection, x *exchang
 	case err != nil:
 		refuse(service.NoSuchName)
 		return
-	case r.Method == http.MethodConnect:
+	case r.Method == http.MethodConnect || r.ProtoMajor != 1: // net/http hands over HTTP/2's preface, PRI, too
 		refuse(service.BadMethod)
 		return
 	}

@@ -18,6 +18,7 @@ import (
 	"postern/firewall"
 	"postern/model"
 	"postern/plan"
+	"postern/service/all"
 )
 
 const tableHost = "sta.table.core.windows.net"
@@ -315,6 +316,24 @@ func TestMetrics(t *testing.T) {
 	}
 	if len(got) > 12 {
 		t.Errorf("%d series for 22 names: %v", len(got), got)
+	}
+}
+
+// Series are named for what a platform team knows: its own endpoints, not the word for all of them.
+func TestLabels(t *testing.T) {
+	snapshot := snapshotOf(t, cloud(storageAccount("sta", model.NetworkRules{})))
+	mine := &Instance{Described: all.Named("own")}
+	mine.Endpoint = model.Service{Endpoint: "Contoso.MinIO", Bit: model.FirstOwnBit}
+	for _, test := range []struct {
+		target Target
+		want   string
+	}{
+		{target(snapshot, "sta"), "table"}, {mine.target(""), "Contoso.MinIO"}, {Target{}, "none"}, {Target{Service: all.Named("keyvault"), Name: "nobody"}, "keyvault"},
+		{Target{Service: all.Named("eventhub"), Part: "amqp"}, "eventhub"}, {Target{Service: all.Named("cognitiveservices"), Part: "openai"}, "openai"},
+	} {
+		if got := labelOf(test.target); got != test.want {
+			t.Errorf("%+v: got %q, want %q", test.target, got, test.want)
+		}
 	}
 }
 

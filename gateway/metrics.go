@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -60,19 +61,27 @@ func newMetrics(registerer prometheus.Registerer, connections *registry, log *Ac
 	return m, nil
 }
 
+// labelOf is the label "service" of who is asked for: a sub-service of an account, another service's name, the endpoint of a
+// service of the operator's own, or none. A cloud has 48 endpoints of one's own at most.
+func labelOf(target Target) string {
+	switch {
+	case target.Instance != nil && target.Instance.Endpoint.IsOwn():
+		return target.Instance.Endpoint.Endpoint
+	case target.Part != "" && target.Service != nil && len(target.Service.Startups) == 0:
+		return target.Part
+	case target.Service != nil:
+		return target.Service.Name
+	}
+	return "none"
+}
+
 // connection counts one that was passed through.
 func (m *metrics) connection(service, decision string, duration time.Duration) {
-	if service == "" {
-		service = "none"
-	}
-	m.connections.WithLabelValues(service, decision).Inc()
+	m.connections.WithLabelValues(cmp.Or(service, "none"), decision).Inc()
 	m.seconds.WithLabelValues(decision).Observe(duration.Seconds())
 }
 
 func (m *metrics) request(service string, status int, decision string, duration time.Duration) {
-	if service == "" {
-		service = "none"
-	}
-	m.requests.WithLabelValues(service, strconv.Itoa(status/100)+"xx", decision).Inc()
+	m.requests.WithLabelValues(cmp.Or(service, "none"), strconv.Itoa(status/100)+"xx", decision).Inc()
 	m.seconds.WithLabelValues(decision).Observe(duration.Seconds())
 }

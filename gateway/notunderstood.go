@@ -48,5 +48,5 @@ func (g *Gateway) recordNotUnderstood(c *connection) {
 	entry.setTarget(byAddress)
 	entry.setCaller(caller, snapshot)
 	g.config.AccessLog.Record(entry)
-	g.metrics.connection(entry.Service, decisionReject, now.Sub(c.since))
+	g.metrics.connection(labelOf(byAddress), decisionReject, now.Sub(c.since))
 }

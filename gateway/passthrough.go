@@ -42,7 +42,7 @@ func (g *Gateway) newPassing(c *connection, way model.Way, link *relay.Link) *pa
 	p.entry.setCaller(caller, snapshot)
 	p.byAddress, _ = snapshot.At(caller.Dialled)
 	p.described = snapshot.serviceFor(caller)
-	p.entry.setTarget(p.byAddress)
+	p.asks(p.byAddress)
 	return p
 }
 
@@ -80,13 +80,18 @@ func (p *passing) unheard(err error) {
 
 // finish writes the line and ends the connection.
 func (p *passing) finish() {
-	if missing, revoked := p.c.revokedFor(); revoked {
+	missing, revoked := p.c.revokedFor()
+	if revoked {
 		p.entry.StatusText, p.entry.MissingRule = StatusConnectionRevoked, missing
 	}
 	duration := time.Since(p.start)
 	p.entry.DurationMs = milliseconds(duration)
-	p.gateway.config.AccessLog.Record(p.entry)
-	p.gateway.metrics.connection(p.entry.Service, p.decision, duration)
+	if entry := p.entry; revoked { // thousands may end at once, and the relay waits for nobody
+		p.gateway.serving.Go(func() { p.gateway.config.AccessLog.recordWaiting(entry) })
+	} else {
+		p.gateway.config.AccessLog.Record(entry)
+	}
+	p.gateway.metrics.connection(p.label, p.decision, duration)
 	p.c.Close()
 }
 
@@ -110,7 +115,7 @@ func (p *passing) judge() (allowed bool) {
 	if session.Part != "" {
 		target.Part = session.Part
 	}
-	p.entry.setTarget(target)
+	p.asks(target)
 	admitted, ok := p.gateway.admit(p.c, target, firewall.Managed{})
 	if !ok {
 		return false
@@ -151,11 +156,21 @@ func (p *passing) deliver(ctx context.Context) {
 		p.refuse(service.NotServed, target)
 		return
 	}
+	if err == nil && !p.c.join(backend) {
+		backend.Close()
+		return
+	}
 	if err == nil && p.session.Greet != nil {
 		greeted, failure := p.session.Greet(ctx, backend)
 		if backend, err = joined(backend, greeted), failure; failure != nil {
 			backend.Close()
 		}
+	}
+	if p.c.isRevoked() {
+		if err == nil {
+			backend.Close()
+		}
+		return
 	}
 	if err != nil {
 		p.gateway.config.Logger.Warn("backend did not answer", "instance", instance.ID, "backend", p.entry.Backend, "error", err)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"strings"
 	"sync"
@@ -26,7 +27,6 @@ const (
 type transport struct {
 	gateway *Gateway
 	pooled  *http.Transport // connections serve all callers, one after another
-	own     *http.Transport // each request has a connection of its own, which says who calls
 }
 
 // dialError is a failure before any byte of a request was sent.
@@ -35,45 +35,58 @@ type dialError struct{ error }
 func (e dialError) Unwrap() error { return e.error }
 
 func newTransport(g *Gateway) *transport {
+	return &transport{gateway: g, pooled: newPool(g, g.config.Dial, maxIdleBackendConnections)}
+}
+
+// newPool makes a pool of connections to backends, with so many idle ones to each.
+func newPool(g *Gateway, dial func(ctx context.Context, network, address string) (net.Conn, error), idle int) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	one := func(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
-		return &http.Transport{
-			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				conn, err := dial(ctx, network, address)
-				if err != nil {
-					return nil, dialError{err}
-				}
-				return conn, nil
-			},
-			DisableCompression:    true, // an Accept-Encoding of ours would change what the client gets
-			MaxIdleConnsPerHost:   maxIdleBackendConnections,
-			IdleConnTimeout:       backendIdleTimeout,
-			ResponseHeaderTimeout: g.config.StallTimeout,
-			ExpectContinueTimeout: time.Second,
-			Protocols:             protocols,
-		}
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(ctx, network, address)
+			if err != nil {
+				return nil, dialError{err}
+			}
+			return conn, nil
+		},
+		DisableCompression:    true, // an Accept-Encoding of ours would change what the client gets
+		MaxIdleConnsPerHost:   idle,
+		IdleConnTimeout:       backendIdleTimeout,
+		ResponseHeaderTimeout: g.config.StallTimeout,
+		ExpectContinueTimeout: time.Second,
+		Protocols:             protocols,
 	}
-	t := &transport{gateway: g, pooled: one(g.config.Dial)}
-	t.own = one(func(ctx context.Context, _, address string) (net.Conn, error) {
-		request, _ := RequestFrom(ctx)
-		return g.dial(ctx, request.Instance, address, request.Caller)
-	})
-	t.own.DisableKeepAlives = true
-	return t
+}
+
+// poolOf is the pool of one client's connection, for backends that are told who calls: what stands in the PROXY header, the
+// client's address and port and what it dialled, is true of all its requests and of nobody else's. It ends with the
+// client's connection.
+func (g *Gateway) poolOf(c *connection) *http.Transport {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.own == nil {
+		c.own = newPool(g, func(ctx context.Context, _, address string) (net.Conn, error) {
+			request, _ := RequestFrom(ctx)
+			return g.dial(ctx, request.Instance, address, request.Caller)
+		}, 1)
+	}
+	return c.own
 }
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	request, _ := RequestFrom(r.Context())
+	client := r.Context().Value(connectionKey{}).(*connection)
 	chosen := t.pooled
 	if request.Instance.Delivery.ProxyProtocol {
-		chosen = t.own
+		chosen = t.gateway.poolOf(client)
 	}
+	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { client.use(got.Conn) }})
 	err := errNoBackend
 	for _, address := range t.gateway.health.order(request.Instance, request.Part) {
 		request.entry.Backend = address
-		attempt := r.Clone(r.Context())
+		attempt := r.Clone(ctx)
 		attempt.URL.Host = address
 		if r.Body != nil {
 			attempt.Body = io.NopCloser(r.Body) // the next attempt needs it; the server closes it
@@ -90,7 +103,6 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (t *transport) close() {
 	t.pooled.CloseIdleConnections()
-	t.own.CloseIdleConnections()
 }
 
 // newProxy forwards a judged request to a backend. Host, path and query stay as the client wrote them, since

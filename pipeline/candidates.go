@@ -97,7 +97,7 @@ func endpointCandidates(n *nic, address netip.Addr, d *datagram, c *choice, rule
 		candidate := &c.entry.candidates[i]
 		prefix, _ := address.Prefix(int(candidate.Bits))
 		one := Candidate{Prefix: prefix, Source: model.SourceDefault.String(),
-			NextHopType: model.NextHopServiceEndpoint.String(), Endpoint: endpointName(candidate.Bit),
+			NextHopType: model.NextHopServiceEndpoint.String(), Endpoint: endpointName(candidate.Bit), Bit: candidate.Bit,
 			Enabled: n.enabledServices>>candidate.Bit&1 != 0}
 		switch {
 		case !one.Enabled:
@@ -115,12 +115,12 @@ func endpointCandidates(n *nic, address netip.Addr, d *datagram, c *choice, rule
 	return list
 }
 
-// endpointName is the name of the service with a bit.
+// endpointName is the name of the endpoint with a bit; "" for one of the operator's own.
 func endpointName(bit uint8) string {
 	for _, service := range model.Services {
 		if service.Bit == bit {
 			return service.Endpoint
 		}
 	}
-	return fmt.Sprintf("service bit %d", bit)
+	return ""
 }

@@ -37,7 +37,8 @@ type Candidate struct {
 	Source      string       `json:"source"`      // model.RouteSource in words; an endpoint's is Default
 	NextHopType string       `json:"nextHopType"` // model.NextHopType in words
 	NextHop     netip.Addr   `json:"nextHop,omitzero"`
-	Endpoint    string       `json:"endpoint,omitempty"` // "Microsoft.Storage" and its kin; "" for a route
+	Endpoint    string       `json:"endpoint,omitempty"` // "Microsoft.Storage" and its kin; "" for a route, and for an own endpoint
+	Bit         uint8        `json:"-"`                  // of the endpoint: a plan has no names of own ones
 	Enabled     bool         `json:"enabled"`            // the NIC's subnet has the endpoint; true for a route
 	Active      bool         `json:"active"`             // the winner
 	Rule        string       `json:"rule"`               // that made it win or lose

@@ -27,6 +27,7 @@ var notRun = map[string]string{
 	"postern bench control":             "it takes minutes, and its exit code judges the machine; the tests of bench run it with a small fleet",
 	"postern bench gateway":             "it takes minutes and root, and its exit code judges the machine; the tests of bench run it with little time",
 	"postern bench revoke":              "its exit code judges the machine; the tests of bench run it with few connections",
+	"postern bench soak":                "it takes two minutes; the tests of bench run it with little time",
 	"go build -o postern ./cmd/postern": "the test's own executable stands for the program: TestMain",
 }
 

@@ -77,8 +77,7 @@ type accessLogFlags struct {
 func (f *accessLogFlags) add(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringVar(&f.to, "access-log", "", "`FILE` of the access log, or - for the standard output (default: logs/NODE.jsonl of the state folder)")
-	flags.IntVar(&f.maxMiB, "access-log-size", 64, "`MIB` of the access log's file before it is renamed and a new one begun")
-	flags.IntVar(&f.keepOld, "access-log-keep", 8, "how many renamed files are kept")
+	addLogBounds(command, &f.maxMiB, &f.keepOld)
 }
 
 func (f *accessLogFlags) set(options *node.GatewayOptions, stdout io.Writer) {

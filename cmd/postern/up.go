@@ -10,6 +10,7 @@ import (
 
 	"postern/cloud"
 	"postern/examples"
+	"postern/gateway"
 	"postern/model"
 	"postern/resource"
 )
@@ -17,6 +18,7 @@ import (
 func newUp(a *app) *cobra.Command {
 	var dataPath, file string
 	var sample, empty bool
+	var logMiB, logKeep int
 	var door doorFlags
 	command := &cobra.Command{
 		Use:   "up",
@@ -31,6 +33,7 @@ func newUp(a *app) *cobra.Command {
 	command.Flags().BoolVar(&sample, "sample", false, "apply the sample cloud that is built in (examples/cloud.yaml)")
 	command.Flags().BoolVar(&empty, "empty", false, "begin a new cloud without nodes")
 	command.Flags().StringVar(&dataPath, "datapath", "", "kernel or userspace (default: kernel where it can run)")
+	addLogBounds(command, &logMiB, &logKeep)
 	door.add(command)
 	command.RunE = func(command *cobra.Command, _ []string) (err error) {
 		if err := judgeDataPath(dataPath); err != nil {
@@ -48,7 +51,8 @@ func newUp(a *app) *cobra.Command {
 			return err
 		}
 		ctx := command.Context()
-		running, err := cloud.Start(ctx, cloud.Options{Dir: dir, DataPath: dataPath, Log: logger(a.stderr)})
+		running, err := cloud.Start(ctx, cloud.Options{Dir: dir, DataPath: dataPath, Log: logger(a.stderr),
+			AccessLog: gateway.LogFile{MaxBytes: int64(logMiB) << 20, MaxParts: logKeep}})
 		if err != nil {
 			return err
 		}
@@ -81,6 +85,12 @@ func newUp(a *app) *cobra.Command {
 		return nil
 	}
 	return command
+}
+
+// addLogBounds adds the flags that bound a gateway's access log.
+func addLogBounds(command *cobra.Command, maxMiB, keepOld *int) {
+	command.Flags().IntVar(maxMiB, "access-log-size", 64, "`MIB` of a gateway's access log before its file is renamed and a new one begun")
+	command.Flags().IntVar(keepOld, "access-log-keep", 8, "how many renamed files of it are kept")
 }
 
 // judgeDataPath looks at the value of --datapath.
