@@ -55,7 +55,8 @@ type served struct {
 	head []byte // of a GET, as far as it has come
 }
 
-func startBackend(inside *lab.Namespace) (b *backendServer, err error) {
+// startBackend serves every lane of some ways, which have their ports, at an address.
+func startBackend(inside *lab.Namespace, at netip.Addr, ports map[string]uint16) (b *backendServer, err error) {
 	b = &backendServer{lanes: map[int]waiting{}, conns: map[int]*served{}, meters: map[netip.AddrPort]net.Listener{},
 		byWay: map[string]passages{}, buffer: make([]byte, 64<<10), stopper: -1}
 	if b.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -76,9 +77,9 @@ func startBackend(inside *lab.Namespace) (b *backendServer, err error) {
 		return nil, err
 	}
 	if err = inside.Do(func() error {
-		for by, first := range portsOf {
+		for by, first := range ports {
 			for _, one := range lanes {
-				if err := b.listen(by, one.name, netip.AddrPortFrom(backendAddress, first+placeOf(one.name))); err != nil {
+				if err := b.listen(by, one.name, netip.AddrPortFrom(at, first+placeOf(one.name))); err != nil {
 					return fmt.Errorf("backend: %w", err)
 				}
 			}
@@ -102,7 +103,7 @@ func (b *backendServer) listen(by, name string, at netip.AddrPort) error {
 	case laneRaw, laneStream, laneTLS:
 		config := net.ListenConfig{}
 		config.SetMultipathTCP(false)
-		listener, err := config.Listen(context.Background(), "tcp4", at.String())
+		listener, err := config.Listen(context.Background(), "tcp", at.String())
 		if err != nil {
 			return err
 		}
@@ -113,14 +114,15 @@ func (b *backendServer) listen(by, name string, at netip.AddrPort) error {
 		}
 		return nil
 	}
-	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	socket, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	b.lanes[socket] = waiting{name, by}
 	return errors.Join(
 		unix.SetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
-		unix.Bind(socket, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}),
+		unix.SetsockoptInt(socket, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0),
+		unix.Bind(socket, &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}),
 		unix.Listen(socket, 8192),
 		b.add(socket, unix.EPOLLIN))
 }
@@ -133,6 +135,9 @@ func (b *backendServer) add(file int, events uint32) error {
 func (b *backendServer) count(by string, peer netip.Addr) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if peer == clientJudged {
+		by = byKernel
+	}
 	one := b.byWay[by]
 	if peer == backendNear {
 		one.fromGateway++
@@ -181,8 +186,8 @@ func (b *backendServer) accept(listener int, lane waiting) {
 		if err != nil {
 			return // nobody waits any more, or the one who did has gone
 		}
-		if v4, ok := peer.(*unix.SockaddrInet4); ok {
-			b.count(lane.by, netip.AddrFrom4(v4.Addr))
+		if from, ok := peer.(*unix.SockaddrInet6); ok {
+			b.count(lane.by, netip.AddrFrom16(from.Addr).Unmap())
 		}
 		if prepare(socket) != nil || b.add(socket, unix.EPOLLIN) != nil {
 			unix.Close(socket)

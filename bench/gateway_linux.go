@@ -11,6 +11,7 @@ import (
 
 	"postern/gateway"
 	"postern/lab"
+	"postern/model"
 )
 
 func measureGateway(ctx context.Context, options GatewayOptions) (report Report, err error) {
@@ -198,11 +199,16 @@ func (s *street) count(context.Context) (counts gatewayCounts, err error) {
 			return counts, err
 		}
 	}
-	if one := s.running[byPassing]; one != nil {
-		one.stop()
-		delete(s.running, byPassing)
+	for by, one := range s.serverOnHost.counted() {
+		counts.backend[by] = one
 	}
-	parts, err := filepath.Glob(filepath.Join(s.folder, "access.jsonl*"))
+	for _, by := range []string{byPassing, byKernel} {
+		if one := s.running[by]; one != nil {
+			one.stop()
+			delete(s.running, by)
+		}
+	}
+	parts, err := filepath.Glob(filepath.Join(s.folder, "*.jsonl*"))
 	if err != nil {
 		return counts, err
 	}
@@ -218,6 +224,9 @@ func (s *street) count(context.Context) (counts gatewayCounts, err error) {
 		for _, entry := range entries {
 			if entry.Backend != "" {
 				counts.logged++
+			}
+			if entry.Protocol == string(model.WayDirect) {
+				counts.judged++
 			}
 			counts.logged += int(entry.LostLines)
 		}

@@ -76,9 +76,9 @@ func TestGateway(t *testing.T) {
 	if got, want := strings.Join(ids, " "), strings.Join(GatewayRows, " "); got != want {
 		t.Errorf("rows %s, want %s", got, want)
 	}
-	for by := range portsOf {
+	for _, by := range []string{byNobody, byHAProxy, byNginx, byPassing, byKernel, byHost} {
 		one := counts.backend[by]
-		if by == byNobody {
+		if by == byNobody || by == byKernel || by == byHost {
 			one.fromGateway, one.fromElsewhere = one.fromElsewhere, one.fromGateway
 		}
 		if one.fromGateway == 0 || one.fromElsewhere != 0 {
@@ -91,6 +91,9 @@ func TestGateway(t *testing.T) {
 	// Each connection that reached the backend by us is of an entry that names it; pooled ones serve many.
 	if counts.logged < counts.backend[byPassing].fromGateway/2 {
 		t.Errorf("our log has %d lines with a backend, which saw %d connections", counts.logged, counts.backend[byPassing].fromGateway)
+	}
+	if seen := counts.backend[byKernel].fromElsewhere; counts.judged < seen/2 || counts.judged > seen {
+		t.Errorf("our log has %d lines of the kernel's, and the server saw %d connections", counts.judged, seen)
 	}
 	left(t, folders)
 	namespaces, err := filepath.Glob(fmt.Sprintf("/run/netns/postern-%d.*", os.Getpid()))

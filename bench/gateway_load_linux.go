@@ -96,7 +96,11 @@ func (r readable) Read(p []byte) (int, error) {
 
 // accept takes the connection that greets. Those that were made only to see whether somebody answers say nothing.
 func (s *street) accept(at netip.AddrPort) (stream, error) {
-	listener := s.serving.meters[at].(countedListener)
+	waiting, ok := s.serving.meters[at]
+	if !ok {
+		waiting = s.serverOnHost.meters[at]
+	}
+	listener := waiting.(countedListener)
 	if err := listener.Listener.(*net.TCPListener).SetDeadline(time.Now().Add(patience)); err != nil {
 		return stream{}, err
 	}

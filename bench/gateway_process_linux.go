@@ -23,7 +23,8 @@ import (
 type gatewayOrders struct {
 	Plan      plan.Node
 	Ports     []uint16
-	AccessLog string // file
+	AccessLog string             // file
+	Direct    node.DirectOptions // where own addresses are judged; without interfaces: nowhere
 }
 
 // gatewayReady is what GatewayProcess prints when it answers.
@@ -51,9 +52,20 @@ func GatewayProcess(ctx context.Context, in io.Reader, out io.Writer) (err error
 	if err != nil {
 		return err
 	}
-	served, err := gateway.New(gateway.Config{AccessLog: log,
-		GetCertificate: certificate.NewMinter(authority, []string{zoneOfHosts}, nil).GetCertificate,
-		Logger:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	judge, err := node.OpenDirect(orders.Direct, logger)
+	if err != nil {
+		return err
+	}
+	config := gateway.Config{AccessLog: log, Logger: logger,
+		GetCertificate: certificate.NewMinter(authority, []string{zoneOfHosts}, nil).GetCertificate}
+	if judge != nil {
+		defer func() { err = errors.Join(err, judge.Close()) }()
+		config.Direct = judge
+	} else if orders.Direct.Fabric != "" {
+		return errors.New("nobody judges own addresses in this kernel")
+	}
+	served, err := gateway.New(config)
 	if err != nil {
 		return err
 	}
@@ -73,6 +85,9 @@ func GatewayProcess(ctx context.Context, in io.Reader, out io.Writer) (err error
 	for i, listener := range listeners {
 		group.Go(func() error { return served.Serve(listener, orders.Ports[i]) })
 	}
+	if judge != nil {
+		group.Go(func() error { return judge.Follow(ctx, served.RecordDirect, log.Lose) })
+	}
 	go func() {
 		_, _ = io.Copy(io.Discard, in) // whoever gave the orders is gone
 		cancel()
@@ -82,5 +97,8 @@ func GatewayProcess(ctx context.Context, in io.Reader, out io.Writer) (err error
 	if _, err := fmt.Fprintln(out, gatewayReady); err != nil {
 		return err
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
 }

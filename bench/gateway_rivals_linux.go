@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"postern/lab"
+	"postern/model"
 )
 
 // proxy is a process on the gateway's host.
@@ -41,10 +42,19 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
+// begins tells what was said first.
+func (b *lockedBuffer) begins(with string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.HasPrefix(b.text.Bytes(), []byte(with))
+}
+
+// String is the beginning of what was said, on one line.
 func (b *lockedBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.text.String()
+	text := strings.Join(strings.Fields(b.text.String()), " ")
+	return text[:min(len(text), 400)]
 }
 
 // start runs the process of a way and waits until it answers.
@@ -63,7 +73,12 @@ func (s *street) start(ctx context.Context, by string) (*proxy, error) {
 		}
 		program = []string{own, "bench", "gateway-process"}
 	}
-	orders, err := json.Marshal(s.orders())
+	if by == byKernel {
+		if err := s.MountBPF(s.pins()); err != nil {
+			return nil, err
+		}
+	}
+	orders, err := json.Marshal(s.orders(by))
 	if err != nil {
 		return nil, err
 	}
@@ -217,21 +232,25 @@ func (s *street) await(ctx context.Context, one *proxy, by string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for _, lane := range lanes {
-		if lane.name == laneHTTPS && by != byPassing {
+		if lane.name == laneHTTPS && by != byPassing || by == byKernel && lane.way != model.WayTCP {
 			continue
 		}
 		for {
 			conn, err := s.client.DialContext(ctx, "tcp", s.front(by, lane.name).String())
 			if err == nil {
 				conn.Close()
-				break
+				// Before a gateway is ready, somebody else may answer: the host's own server, where the kernel judges.
+				if by == byHAProxy || by == byNginx || one.said.begins(gatewayReady) {
+					break
+				}
+				err = errors.New("it is not ready")
 			}
 			select {
 			case <-one.ended:
-				return fmt.Errorf("%s ended: %w: %s", by, one.err, strings.TrimSpace(one.said.String()))
+				return fmt.Errorf("%s ended: %w: %s", by, one.err, one.said)
 			case <-ctx.Done():
 				one.stop()
-				return errors.Join(fmt.Errorf("%s does not answer: %w: %s", by, err, strings.TrimSpace(one.said.String())), context.Cause(ctx))
+				return errors.Join(fmt.Errorf("%s does not answer: %w: %s", by, err, one.said), context.Cause(ctx))
 			case <-time.After(5 * time.Millisecond):
 			}
 		}

@@ -13,6 +13,7 @@ import (
 
 	"postern/lab"
 	"postern/model"
+	"postern/node"
 	"postern/plan"
 	"postern/service/all"
 )
@@ -49,6 +50,9 @@ const (
 // Ports: 100 for each way, from its hundred on; the gateway's and the backend's are the same.
 var portsOf = map[string]uint16{byNobody: 7000, byHAProxy: 7100, byNginx: 7200, byPassing: 7300}
 
+// hostPorts is the hundred of the server on the gateway's host.
+const hostPorts = 7400
+
 func placeOf(name string) uint16 {
 	for i, one := range lanes {
 		if one.name == name {
@@ -64,13 +68,25 @@ var (
 	clientNear     = netip.MustParseAddr("198.51.100.2") // the host's, on the client's cable
 	backendNear    = netip.MustParseAddr("198.51.100.5") // the host's, on the backend's cable
 	backendAddress = netip.MustParseAddr("198.51.100.6")
+
+	// A second cable between client and host, at whose end own addresses are judged.
+	clientJudged = netip.MustParseAddr("198.51.100.9")
+	hostJudged   = netip.MustParseAddr("198.51.100.10")
 )
 
-const cableBits = 30
+const (
+	cableBits  = 30
+	judgedLink = "cable2" // on the host
+)
 
 // frontAddress is where a lane is served on the gateway's host: each has an address of its own, as the instances have.
 func frontAddress(name string) netip.Addr {
 	return netip.AddrFrom4([4]byte{20, 60, 1, byte(10 + placeOf(name))})
+}
+
+// ownAddress is the instance's address of a lane that is judged in the kernel.
+func ownAddress(name string) netip.Addr {
+	return netip.AddrFrom4([4]byte{20, 60, 2, byte(10 + placeOf(name))})
 }
 
 // street is client, gateway's host and backend, with the ways between them.
@@ -82,6 +98,7 @@ type street struct {
 	program         []string
 	connections     int // that a proxy shall be able to have
 	serving         *backendServer
+	serverOnHost    *backendServer
 	running         map[string]*proxy
 	missing         map[string]error // why a way is not there
 }
@@ -104,7 +121,10 @@ func newStreet(program []string, connections int) (s *street, err error) {
 	if err = s.build(); err != nil {
 		return s, err
 	}
-	s.serving, err = startBackend(s.backend)
+	if s.serving, err = startBackend(s.backend, backendAddress, portsOf); err != nil {
+		return s, err
+	}
+	s.serverOnHost, err = startBackend(s.host.Namespace, netip.IPv6Unspecified(), map[string]uint16{byHost: hostPorts})
 	return s, err
 }
 
@@ -120,7 +140,7 @@ func (s *street) build() (err error) {
 	}
 	var fronts []netip.Addr
 	for _, one := range lanes {
-		fronts = append(fronts, frontAddress(one.name))
+		fronts = append(fronts, frontAddress(one.name), ownAddress(one.name))
 	}
 	if err := s.host.SetPublic(fronts); err != nil {
 		return err
@@ -129,6 +149,9 @@ func (s *street) build() (err error) {
 		return err
 	}
 	if err := cable(s.backend, "cable0", s.host.Namespace, "cable1"); err != nil {
+		return err
+	}
+	if err := cable(s.client, "cable1", s.host.Namespace, judgedLink); err != nil {
 		return err
 	}
 	on := func(where netip.Addr) string { return netip.PrefixFrom(where, cableBits).String() }
@@ -141,8 +164,9 @@ func (s *street) build() (err error) {
 		where *lab.Namespace
 		do    []func() error
 	}{
-		{s.host.Namespace, []func() error{setting("ipv4/ip_forward", "1"), address("cable0", on(clientNear)), address("cable1", on(backendNear))}},
-		{s.client, []func() error{address("cable0", on(clientAddress)),
+		{s.host.Namespace, []func() error{setting("ipv4/ip_forward", "1"), address("cable0", on(clientNear)), address("cable1", on(backendNear)),
+			address(judgedLink, on(hostJudged))}},
+		{s.client, []func() error{address("cable0", on(clientAddress)), address("cable1", on(clientJudged)), gatewayRoute("20.60.2.0/24", hostJudged.String()),
 			gatewayRoute("20.60.1.0/24", clientNear.String()), gatewayRoute("198.51.100.4/30", clientNear.String())}},
 		{s.backend, []func() error{address("cable0", on(backendAddress)), gatewayRoute("198.51.100.0/30", backendNear.String())}},
 	} {
@@ -201,6 +225,10 @@ func (s *street) front(by, name string) netip.AddrPort {
 	switch by {
 	case byNobody:
 		return s.back(by, name)
+	case byKernel:
+		return netip.AddrPortFrom(ownAddress(name), hostPorts+placeOf(name))
+	case byHost:
+		return netip.AddrPortFrom(clientNear, hostPorts+placeOf(name))
 	case byTerminator:
 		by = byPassing // the same process; the lane tells
 	}
@@ -209,37 +237,52 @@ func (s *street) front(by, name string) netip.AddrPort {
 
 // back is where a way finds the backend of a lane: each way has its own, so that the backend knows by which it is reached.
 func (s *street) back(by, name string) netip.AddrPort {
-	if by == byTerminator {
+	switch by {
+	case byKernel, byHost:
+		return netip.AddrPortFrom(netip.IPv6Unspecified(), hostPorts+placeOf(name))
+	case byTerminator:
 		by = byPassing
 	}
 	return netip.AddrPortFrom(backendAddress, portsOf[by]+placeOf(name))
 }
 
-// orders are those of our gateway.
-func (s *street) orders() gatewayOrders {
-	orders := gatewayOrders{AccessLog: filepath.Join(s.folder, "access.jsonl"), Plan: plan.Node{
+// orders are those of our gateway, or of the one whose addresses are judged in the kernel.
+func (s *street) orders(by string) gatewayOrders {
+	orders := gatewayOrders{AccessLog: filepath.Join(s.folder, by+".jsonl"), Plan: plan.Node{
 		Node: gatewayNode.Name, Role: model.RoleGateway,
 		Gateway: &plan.Gateway{ServiceLocator: serviceLocator, Zones: all.Zones(model.DefaultSettings), Names: map[string]string{}},
 	}}
+	if by == byKernel {
+		orders.Direct = node.DirectOptions{Name: gatewayNode.Name, Pins: s.pins(), Fabric: lab.FabricLink, Internet: judgedLink}
+	}
 	for _, one := range lanes {
-		behind := one.name
-		if behind == laneHTTPS {
-			behind = laneWeb
+		front, way, backend := s.front(by, one.name), one.way, s.back(byPassing, one.name)
+		switch {
+		case by == byKernel && one.way != model.WayTCP && one.way != model.WayTLS:
+			continue
+		case by == byKernel:
+			way, backend = model.WayDirect, netip.AddrPortFrom(netip.IPv6Loopback(), front.Port())
+		case one.name == laneHTTPS:
+			backend = s.back(byPassing, laneWeb)
 		}
-		front := s.front(byPassing, one.name)
-		orders.Ports = append(orders.Ports, front.Port())
+		if by != byKernel {
+			orders.Ports = append(orders.Ports, front.Port())
+		}
 		orders.Plan.Gateway.Names["own/"+one.name] = front.Addr().String()
 		orders.Plan.Gateway.Instances = append(orders.Plan.Gateway.Instances, plan.Instance{
 			ID:      model.ResourceID(groupPath + "/providers/Postern.Services/services/" + one.name),
 			Service: "own", Space: "own", Name: one.name, Address: front.Addr(),
 			Endpoint: model.Service{Endpoint: "Postern.benchmark", Tag: "benchmark", Identity: storage + 100, Bit: 40},
 			Rules:    model.NetworkRules{PublicNetworkAccess: true, DefaultAllow: true},
-			Ports:    []model.ServicePort{{Number: front.Port(), Way: one.way}},
-			Backends: []model.Backend{{Address: s.back(byPassing, behind).String(), Weight: 1}},
+			Ports:    []model.ServicePort{{Number: front.Port(), Way: way}},
+			Backends: []model.Backend{{Address: backend.String(), Weight: 1}},
 		})
 	}
 	return orders
 }
+
+// pins is a folder on a bpffs.
+func (s *street) pins() string { return filepath.Join(s.folder, "bpf") }
 
 func hostOf(name string) string { return name + "." + zoneOfHosts }
 
@@ -248,8 +291,10 @@ func (s *street) close() error {
 	for _, one := range s.running {
 		one.stop()
 	}
-	if s.serving != nil {
-		s.serving.close()
+	for _, one := range []*backendServer{s.serving, s.serverOnHost} {
+		if one != nil {
+			one.close()
+		}
 	}
 	failures = append(failures, s.Close())
 	if s.folder != "" {
@@ -263,7 +308,7 @@ func (s *street) open(ctx context.Context, by string) error {
 	if by == byTerminator {
 		by = byPassing
 	}
-	if by == byNobody || s.running[by] != nil {
+	if by == byNobody || by == byHost || s.running[by] != nil {
 		return nil
 	}
 	if err := s.missing[by]; err != nil {

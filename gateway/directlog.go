@@ -44,9 +44,6 @@ func isDirect(instance *plan.Instance) bool {
 // RecordDirect writes the line of a connection to an instance's own address that the packets' judge tells of.
 func (g *Gateway) RecordDirect(c model.Connection) {
 	snapshot, before := g.snapshot.Load(), g.before.Load()
-	if snapshot == nil {
-		snapshot = before // never
-	}
 	caller := Identify(snapshot, c.Dialled, c.Caller)
 	target, ok := snapshot.At(caller.Dialled)
 	if !ok { // its instance has just gone

@@ -102,7 +102,7 @@ func (g *Gateway) accept(conn net.Conn, port uint16) {
 func (g *Gateway) acceptLink(link *relay.Link, port uint16) {
 	snapshot := g.snapshot.Load()
 	way := snapshot.Way(Identify(snapshot, addressOf(link.LocalAddr()), addressOf(link.RemoteAddr())), port)
-	if way == model.WayTCP || way == model.WayTLS {
+	if passedOn(way) {
 		c := g.connections.accept(link, g.config.StallTimeout)
 		c.protocol = string(way)
 		g.passLink(c, link, way)
@@ -114,6 +114,11 @@ func (g *Gateway) acceptLink(link *relay.Link, port uint16) {
 		return
 	}
 	g.accept(link, port)
+}
+
+// passedOn tells whether connections of a way are the relay's: unread, or by server name.
+func passedOn(way model.Way) bool {
+	return way == model.WayTCP || way == model.WayDirect || way == model.WayTLS
 }
 
 // Way is how a connection of a caller to a port is read; "" where nobody answers there. Without a plan, and where nobody

@@ -115,7 +115,7 @@ func (s *Snapshot) addInstances() (problems []error) {
 		at := s.endpoint(in.Endpoint.Identity, in.Described)
 		for _, port := range in.Ports {
 			at.ways[port.Number] = port.Way
-			if port.Way == model.WayTCP || port.Way == model.WayTLS {
+			if passedOn(port.Way) {
 				s.passing[port.Number] = true
 			}
 		}

@@ -86,7 +86,7 @@ type service struct {
 	tables   *tableservice.Service
 	ports    *ports
 	reach    func(context.Context, plan.Node) error
-	direct   Direct // nil: sockets do it
+	direct   Direct                               // nil: sockets do it
 	keys     atomic.Pointer[map[string][2]string] // of accounts, by lower-case name
 }
 
@@ -125,7 +125,7 @@ func RunGateway(ctx context.Context, options GatewayOptions) error {
 		return err
 	}
 	s.gateway, err = gateway.New(gateway.Config{
-		Direct:  directPath(s.direct),
+		Direct:    directPath(s.direct),
 		Metrics:   registry,
 		AccessLog: log, BuiltIn: map[string]http.Handler{"storage/table": withAccount(s.tables)}, Tokens: managedIdentities(issuer),
 		GetCertificate: minter.GetCertificate, Logger: options.Log,

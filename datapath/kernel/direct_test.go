@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/netip"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -155,23 +156,27 @@ func TestDirectTellsWhatWasLost(t *testing.T) {
 	driver.call(t, 4097, refused)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	told, lost := 0, make(chan uint64, 1)
+	var told atomic.Uint64
+	lost := make(chan uint64, 1)
 	done := make(chan error, 1)
 	go func() {
 		done <- driver.Follow(ctx, func(c model.Connection) {
 			if c.Reason == model.ReasonNetworkRules {
-				told++
+				told.Add(1)
 			}
 		}, func(n uint64) { lost <- n })
 	}()
 	select {
 	case n := <-lost:
+		for deadline := time.Now().Add(time.Minute); told.Load() < refused-n && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond) // what fitted is still being read
+		}
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if told == 0 || uint64(told)+n != refused {
-			t.Errorf("%d connections were told of and %d lost, of %d", told, n, refused)
+		if told.Load() == 0 || told.Load()+n != refused {
+			t.Errorf("%d connections were told of and %d lost, of %d", told.Load(), n, refused)
 		}
 	case <-time.After(time.Minute):
 		t.Error("nobody said that events were lost")
