@@ -107,7 +107,7 @@ func decodeKept(s *service.Service, typ *service.Type, r *Record) (any, error) {
 		return nil, err
 	}
 	id := model.ResourceID(r.ID)
-	out := &kept{instance{service: s, typ: typ}}
+	out := &kept{instance{service: s, typ: typ, home: location}}
 	out.ServiceInstance = model.ServiceInstance{ID: id, Service: s.Name, Name: id.Name(), Location: location}
 	if typ.Decode != nil {
 		if err := typ.Decode(&service.Body{ID: id, Location: location, Tags: head.Tags, JSON: r.Body}, &out.Instance); err != nil {
