@@ -219,7 +219,8 @@ func (c *Change) object(record *Record) (map[string]any, error) {
 
 // sameIdentity compares id, name and type in a body with the id it is written to, and removes them.
 func sameIdentity(object map[string]any, id ID) error {
-	for name, want := range map[string]string{"id": id.String(), "name": id.Name(), "type": id.Type(), "etag": ""} {
+	for _, known := range [][2]string{{"id", id.String()}, {"name", id.Name()}, {"type", id.Type()}, {"etag", ""}} {
+		name, want := known[0], known[1]
 		member := member(object, name)
 		have, ok := object[member]
 		delete(object, member)

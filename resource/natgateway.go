@@ -63,9 +63,12 @@ func decodeNatGateway(r *Record) (any, error) {
 		}
 		gateway.PublicIPPrefixes = append(gateway.PublicIPPrefixes, prefix)
 	}
-	for field, list := range map[string][]reference{"publicIpAddressesV6": body.Properties.PublicIPAddressesV6, "publicIpPrefixesV6": body.Properties.PublicIPPrefixesV6} {
-		if len(list) > 0 {
-			return nil, refuse(CodeInvalidRequestFormat, "properties."+field, "NAT gateway '%s' has IPv6 addresses: all are IPv4 here.", gateway.ID.Name())
+	for _, six := range []struct {
+		field string
+		list  []reference
+	}{{"publicIpAddressesV6", body.Properties.PublicIPAddressesV6}, {"publicIpPrefixesV6", body.Properties.PublicIPPrefixesV6}} {
+		if len(six.list) > 0 {
+			return nil, refuse(CodeInvalidRequestFormat, "properties."+six.field, "NAT gateway '%s' has IPv6 addresses: all are IPv4 here.", gateway.ID.Name())
 		}
 	}
 	return gateway, nil

@@ -185,8 +185,11 @@ func (e *evaluation) expandTurn(x *Expansion, s *scope, n *Node, symbol, path st
 	}
 	r := &Resource{Symbol: symbol, node: n, path: path, at: s, loop: loopName}
 	var err error
-	for name, into := range map[string]*string{"type": &r.Type, "name": &r.Name, "apiVersion": &r.APIVersion} {
-		if *into, err = s.header(n, path, name); err != nil {
+	for _, header := range []struct {
+		name string
+		into *string
+	}{{"type", &r.Type}, {"name", &r.Name}, {"apiVersion", &r.APIVersion}} {
+		if *header.into, err = s.header(n, path, header.name); err != nil {
 			return err
 		}
 	}
